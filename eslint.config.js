@@ -1,0 +1,83 @@
+import tseslint from "typescript-eslint"
+
+/**
+ * The layer table: what files in a folder may import. `repo` lists folders and files of this repository below `shared/`,
+ * `outside` packages. Everything else is refused.
+ */
+const layers = [
+  { files: ["shared/errors.ts"], repo: [], outside: [] },
+  { files: ["shared/ports.ts"], repo: ["errors"], outside: [] },
+  { files: ["shared/crypto/**"], repo: ["crypto/", "errors"], outside: ["node:crypto"] },
+  { files: ["shared/net/**"], repo: ["net/", "errors"], outside: ["node:http", "node:https", "node:net", "node:tls", "node:crypto", "node:stream", "node:timers", "node:events"] },
+  {
+    files: ["shared/store/**"], ignores: ["shared/store/local*.ts"],
+    repo: ["store/", "net/", "ports", "errors"], outside: ["fast-xml-parser", "node:crypto", "node:stream"],
+  },
+  {
+    files: ["shared/store/local*.ts"],
+    repo: ["store/", "ports", "errors"], outside: ["lmdb", "node:fs", "node:fs/promises", "node:path", "node:crypto", "node:stream"],
+  },
+  { files: ["shared/iam/**"], repo: ["iam/", "ports", "errors"], outside: ["jose", "node:crypto", "zod/mini"] },
+  {
+    files: ["shared/keys/**"], ignores: ["shared/keys/master-key-file.ts"],
+    repo: ["keys/", "crypto/", "net/", "iam/crn", "ports", "errors"], outside: ["node:crypto", "zod/mini"],
+  },
+  { files: ["shared/keys/master-key-file.ts"], repo: ["keys/", "errors"], outside: ["node:crypto", "node:fs", "node:fs/promises", "node:path"] },
+  {
+    files: ["shared/objects/**"],
+    repo: ["objects/", "crypto/", "keys/data-keys", "iam/crn", "ports", "errors"], outside: ["node:crypto", "zod/mini"],
+  },
+  {
+    files: ["shared/settings.ts", "shared/context.ts"],
+    repo: ["crypto/", "net/", "store/", "iam/", "keys/", "objects/", "ports", "errors", "settings"],
+    outside: ["zod/mini", "zod/v4/locales/en.js", "node:crypto"],
+  },
+  { files: ["shared/runtime/**"], ignores: ["shared/runtime/node.ts"], repo: ["runtime/", "ports", "errors", "settings", "context"], outside: ["zod/mini"] },
+  {
+    files: ["shared/runtime/node.ts"], repo: ["runtime/", "ports", "errors", "settings", "context"],
+    outside: ["hono", "@hono/node-server", "@hono/node-server/utils/response", "pino", "node:http"],
+  },
+]
+
+const escape = (text) => text.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")
+
+/** The rule for one row: `folder/` allows the files in it, a bare name that one file, always by relative path. */
+function restriction({ files: [glob], repo, outside }) {
+  const folder = /^shared\/([a-z]+)\//.exec(glob)?.[1]
+  const up = folder ? "\\.\\./" : "\\./"
+  const inside = repo.map((entry) => {
+    if (entry === `${folder}/`) return "\\./[\\w-]+\\.ts"
+    return entry.endsWith("/") ? `${up}${escape(entry)}[\\w-]+\\.ts` : `${up}${escape(entry)}\\.ts`
+  })
+  return only([...inside, ...outside.map(escape)], "the layer table in eslint.config.js does not allow this import")
+}
+
+function only(allowed, message) {
+  return { "no-restricted-imports": ["error", { patterns: [{ regex: `^(?!(?:${allowed.join("|")})$)`, message }] }] }
+}
+
+export default tseslint.config(
+  { ignores: ["dist/", "data/", "node_modules/", "bench/node_modules/"] },
+  ...tseslint.configs.strictTypeChecked,
+  {
+    languageOptions: { parserOptions: { projectService: { allowDefaultProject: ["eslint.config.js"] }, tsconfigRootDir: import.meta.dirname } },
+    linterOptions: { reportUnusedDisableDirectives: "error" },
+    rules: {
+      "no-restricted-properties": ["error", { object: "process", property: "env", message: "only hosts read the environment" }],
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true, allowBoolean: true }],
+      "@typescript-eslint/no-confusing-void-expression": "off", // `if (…) return void f()` and arrows that call are clear
+      "@typescript-eslint/no-non-null-assertion": "error",
+      "@typescript-eslint/consistent-type-imports": "error",
+    },
+  },
+  ...layers.map((layer) => ({ files: layer.files, ignores: layer.ignores ?? [], rules: restriction(layer) })),
+  {
+    files: ["functions/**"],
+    rules: only(["\\.\\./shared/.+\\.ts", "zod/mini", "node:crypto"], "a function imports shared/ and zod/mini, never another function"),
+  },
+  {
+    files: ["test/**", "bench/**", "local/**", "cli/**", "scripts/**"],
+    rules: { "no-restricted-properties": "off" },
+  },
+  { files: ["eslint.config.js"], ...tseslint.configs.disableTypeChecked },
+)
