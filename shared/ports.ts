@@ -1,0 +1,372 @@
+/**
+ * The interfaces between the core and the outside: stores, state, key services, decisions, log, clock.
+ * Their comments are obligations on whoever implements them; `test/*-contract.ts` checks these on every implementation.
+ */
+
+// ---------------------------------------------------------------------------------------------------- object stores
+
+/** Where an object stands. `key` is the raw key: any UTF-8 of 1 to 1,024 bytes, never URL-encoded. */
+export interface ObjectRef {
+  readonly bucket: string
+  readonly key: string
+}
+
+/** What a store keeps beside the bytes and gives back unchanged. Absent members were not set. */
+export interface Attributes {
+  readonly contentType?: string
+  readonly cacheControl?: string
+  readonly contentDisposition?: string
+  readonly contentEncoding?: string
+  readonly contentLanguage?: string
+  /** The HTTP date as given, not parsed. */
+  readonly expires?: string
+  readonly websiteRedirect?: string
+  /** User metadata: lower-case names without `x-amz-meta-`. */
+  readonly metadata: Readonly<Record<string, string>>
+  /** Absent means the store's default class. */
+  readonly storageClass?: string
+}
+
+/** Server-side encryption that the store reports for an object. */
+export interface ServerSideEncryption {
+  /** `AES256`, `aws:kms` or `aws:kms:dsse` as the store says; `customer` for SSE-C. */
+  readonly kind: string
+  readonly keyId?: string
+}
+
+/** One stored object version, without its bytes. */
+export interface ObjectInfo extends Attributes {
+  /** Bytes of the whole object, also when only a range was asked for. */
+  readonly size: number
+  /** Opaque, without quotes. */
+  readonly etag: string
+  /** Milliseconds since the epoch. Whole seconds on most stores. */
+  readonly lastModified: number
+  /** Present only where the bucket has, or had, versioning. */
+  readonly versionId?: string
+  /** How many tags it has; `undefined` where the store does not say (then ask `getTags`). */
+  readonly tagCount?: number
+  readonly encryption?: ServerSideEncryption
+  /** True where the store reports an Object Lock retention or legal hold. */
+  readonly locked?: boolean
+}
+
+/** An object opened for reading. */
+export interface StoredObject extends ObjectInfo {
+  /** The bytes that were asked for. Fails if the store drops it half-way; never ends early without failing.
+   *  A chunk may be a view of a larger buffer, and is the reader's to keep. */
+  readonly body: AsyncIterable<Uint8Array>
+  /** The range delivered (`end` inclusive), where one was asked for; `undefined` when the whole object is delivered. */
+  readonly range?: { readonly start: number; readonly end: number }
+  /** Gives up reading and frees the connection. Harmless after the end or twice. */
+  cancel(): void
+}
+
+/** A byte range as HTTP has it (RFC 9110, section 14.1): `end` is inclusive; `suffix` counts from the end. */
+export type ByteRange = { readonly start: number; readonly end?: number } | { readonly suffix: number }
+
+/** Options that every request to a store takes. */
+export interface RequestOptions {
+  /** Aborts the request and its retries. */
+  readonly signal?: AbortSignal
+}
+
+/** Which version to read, and under which condition. A condition that does not hold throws `precondition-failed`
+ *  (`ifMatch`) or `not-modified` (`ifNoneMatch`). */
+export interface ReadOptions extends RequestOptions {
+  readonly versionId?: string
+  readonly ifMatch?: string
+  readonly ifNoneMatch?: string
+}
+
+/** A read of bytes. A range that starts at or after the end throws `range-not-satisfiable`. */
+export interface GetOptions extends ReadOptions {
+  readonly range?: ByteRange
+}
+
+/** A write happens only if the current version is absent (`ifNoneMatch`) or has this ETag (`ifMatch`). */
+export type WriteCondition =
+  | { readonly ifNoneMatch: "*" }
+  | {
+      /** The ETag without quotes. */
+      readonly ifMatch: string
+      /** How it goes into the If-Match header. AWS wants it quoted, Ceph RGW 16 unquoted; the probe tells. Default quoted. */
+      readonly form?: EtagForm
+    }
+
+/** How a store wants an ETag written in If-Match. */
+export type EtagForm = "quoted" | "unquoted"
+
+/** What a write carries beside its bytes. */
+export interface WriteOptions extends RequestOptions {
+  readonly condition?: WriteCondition
+  readonly attributes?: Partial<Attributes>
+  readonly tags?: readonly Tag[]
+  readonly encryption?: ServerSideEncryption
+}
+
+/** A tag: name, value. */
+export type Tag = readonly [name: string, value: string]
+
+/** The bytes of a write. A stream is read once, in order; its `length` in bytes is exact: a stream that is longer or
+ *  shorter, or fails, makes the write fail, and nothing is stored. A chunk that a stream gave may be reused by it as
+ *  soon as it is asked for the next one. */
+export type Body = Uint8Array | { readonly length: number; readonly stream: AsyncIterable<Uint8Array> }
+
+/** What a store answers to a write. */
+export interface WriteResult {
+  /** Opaque, without quotes. */
+  readonly etag: string
+  readonly versionId?: string
+}
+
+/** One entry of a listing. */
+export interface ListedObject {
+  readonly key: string
+  readonly size: number
+  readonly etag: string
+  readonly lastModified: number
+  readonly storageClass?: string
+}
+
+/** One page of a listing, in ascending order of the keys' UTF-8 bytes. */
+export interface ListPage {
+  readonly objects: readonly ListedObject[]
+  /** With a delimiter: the prefixes rolled up, each ending with the delimiter. */
+  readonly prefixes: readonly string[]
+  /** Give it as `token` to get the next page; absent on the last one. */
+  readonly next?: string
+}
+
+/** What to list. */
+export interface ListOptions extends RequestOptions {
+  readonly prefix?: string
+  readonly delimiter?: string
+  /** Only keys after this one (by UTF-8 bytes). */
+  readonly startAfter?: string
+  readonly token?: string
+  /** At most this many entries, 1 to 1,000 (the default). */
+  readonly limit?: number
+}
+
+/**
+ * An object store as sealing and reading need it. Absent is `undefined`; refused and broken throw a `Failure`:
+ * `bucket-not-found`, `forbidden`, `precondition-failed`, `archived`, `throttled`, `unavailable` (no answer, or 5xx after
+ * all retries: the effect of a write is then unknown), `store-refused` (any other answer).
+ */
+export interface ObjectStore {
+  /** Opens the object for reading, or gives `undefined` if there is none, or its current version is a delete marker. */
+  get(ref: ObjectRef, options?: GetOptions): Promise<StoredObject | undefined>
+  /** The object without its bytes, or `undefined` as `get`. */
+  head(ref: ObjectRef, options?: ReadOptions): Promise<ObjectInfo | undefined>
+  /** Stores the object whole or not at all; readers see the old or the new one, never a mixture. A condition that does not
+   *  hold throws `precondition-failed`, also when the key is missing under `ifMatch`; one that lost a race may throw
+   *  `conflict`. Must not answer before the bytes are durable. A write with a condition is never blindly repeated. */
+  put(ref: ObjectRef, body: Body, options?: WriteOptions): Promise<WriteResult>
+  /** Removes the object, or exactly the version named. Removing what is not there succeeds. */
+  delete(ref: ObjectRef, options?: RequestOptions & { readonly versionId?: string }): Promise<void>
+  /** One page of the current objects. */
+  list(bucket: string, options?: ListOptions): Promise<ListPage>
+  /** The tags of the object, in any order; `undefined` if there is no object. */
+  getTags(ref: ObjectRef, options?: RequestOptions & { readonly versionId?: string }): Promise<readonly Tag[] | undefined>
+}
+
+/** One part of a multipart upload. */
+export interface Part {
+  /** 1 to 10,000. */
+  readonly number: number
+  /** Without quotes. */
+  readonly etag: string
+  readonly size: number
+}
+
+/** Multipart uploads (S3's rules: parts of 5 MiB or more but for the last, at most 10,000). */
+export interface MultipartStore {
+  createUpload(ref: ObjectRef, options?: Omit<WriteOptions, "condition">): Promise<string>
+  /** Stores one part; the same number again replaces it. Throws `not-found` if there is no such upload. */
+  putPart(ref: ObjectRef, uploadId: string, number: number, body: Body, options?: RequestOptions): Promise<{ etag: string }>
+  /** Makes the object from these parts, whole or not at all. `condition` as for `put`, where the store honours it. */
+  completeUpload(
+    ref: ObjectRef,
+    uploadId: string,
+    parts: readonly Part[],
+    options?: RequestOptions & { readonly condition?: WriteCondition },
+  ): Promise<WriteResult>
+  /** Forgets the upload and its parts. An unknown one succeeds. */
+  abortUpload(ref: ObjectRef, uploadId: string, options?: RequestOptions): Promise<void>
+  /** All parts stored so far, by number. Throws `not-found` if there is no such upload. */
+  listParts(ref: ObjectRef, uploadId: string, options?: RequestOptions): Promise<readonly Part[]>
+}
+
+/** Whether a bucket keeps versions. */
+export type Versioning = "off" | "enabled" | "suspended"
+
+/** What a bucket is set to, as far as sealing in it depends on it. `unknown`: the store refused to say. */
+export interface BucketSettings {
+  readonly versioning: Versioning | "unknown"
+  readonly objectLock: boolean | "unknown"
+  readonly replicated: boolean | "unknown"
+  /** The location constraint or region the store reports; absent where it reports none. */
+  readonly location?: string
+  /** Rules that expire objects or move them to an archive class: the prefix of each. */
+  readonly lifecycle: readonly { readonly prefix: string; readonly effect: "expires" | "archives" }[] | "unknown"
+}
+
+/** Buckets themselves. */
+export interface BucketStore {
+  /** Makes a bucket. One of our own with that name already: succeeds. Somebody else's: `conflict`. */
+  createBucket(bucket: string): Promise<void>
+  /** Throws `conflict` if it is not empty. */
+  deleteBucket(bucket: string): Promise<void>
+  listBuckets(): Promise<readonly { readonly name: string; readonly created: number }[]>
+  /** `undefined` if there is no such bucket. */
+  bucketSettings(bucket: string): Promise<BucketSettings | undefined>
+  setVersioning(bucket: string, versioning: "enabled" | "suspended"): Promise<void>
+}
+
+/** A whole store: what both implementations give. */
+export type Store = ObjectStore & MultipartStore & BucketStore
+
+// ------------------------------------------------------------------------------------------------------------ state
+
+/** Turns what was stored into a typed value, or throws. A zod schema is one. */
+export interface Parser<T> {
+  parse(value: unknown): T
+}
+
+/** A stored JSON document and the tag to replace it by. */
+export interface Document<T> {
+  readonly value: T
+  readonly etag: string
+}
+
+/** JSON documents with compare-and-swap. Paths are relative, `/`-separated, without `.` or `..` segments. */
+export interface StateStore {
+  /** The document, or `undefined` if there is none. What does not parse throws `internal`. */
+  read<T>(path: string, parser: Parser<T>): Promise<Document<T> | undefined>
+  /** As `read`, but answers `"unchanged"` if the document still has this tag: one request, no body. */
+  readIfChanged<T>(path: string, parser: Parser<T>, etag: string): Promise<Document<T> | "unchanged" | undefined>
+  /** Stores a new document and gives its tag, or gives `undefined` and changes nothing if one is there. */
+  create(path: string, value: unknown): Promise<string | undefined>
+  /** Replaces the document with this tag and gives the new tag, or gives `undefined` and changes nothing if it is another. */
+  replace(path: string, value: unknown, etag: string): Promise<string | undefined>
+  /** Removes the document. Unconditional; for what only its owner writes. Removing what is not there succeeds. */
+  remove(path: string): Promise<void>
+  /** One page of paths under a prefix, ascending, complete for all that was written before the call began. */
+  list(prefix: string, options?: { startAfter?: string; limit?: number }): Promise<{ paths: readonly string[]; more: boolean }>
+}
+
+// ----------------------------------------------------------------------------------------------------- key services
+
+/** What a key service says about a root key. */
+export interface RootKeyInfo {
+  /** The resolved name that documents keep: a CRN or an ARN, never an alias. */
+  readonly id: string
+  /** Only an active key wraps; an active or deactivated one unwraps (Key Protect, key states). */
+  readonly state: "active" | "suspended" | "deactivated" | "destroyed"
+  /** The newest version; absent where the service has none (AWS KMS). */
+  readonly keyVersion?: string
+  /** Where the key lives, to compare with a bucket's location; absent where it has no region. */
+  readonly region?: string
+}
+
+/** A data key wrapped by a root key. */
+export interface WrappedKey {
+  /** Opaque text, to be stored and given back as it is. */
+  readonly ciphertext: string
+  /** The root key version that wrapped it; absent where the service has none. */
+  readonly keyVersion?: string
+}
+
+/**
+ * Root keys as sealing and reading use them. `rootKey` is a CRN or an ARN. Throws `key-not-found`, `key-state`,
+ * `key-deleted`, `not-a-root-key`, `forbidden`, `throttled`, `unavailable`, and for whatever is wrong with a ciphertext or
+ * its AAD the one `undecryptable`. AAD is a list of strings of at most 255 characters, equal in content and order.
+ */
+export interface KeyService {
+  describe(rootKey: string): Promise<RootKeyInfo>
+  /** Makes a fresh 32-byte key and wraps it. The caller zeroes `plaintext`. */
+  generate(rootKey: string, aad: readonly string[]): Promise<WrappedKey & { readonly plaintext: Uint8Array }>
+  wrap(rootKey: string, plaintext: Uint8Array, aad: readonly string[]): Promise<WrappedKey>
+  /** Unwraps with any version of the key. `keyVersion` is the version that had wrapped it; where that is not the newest,
+   *  `rewrapped` is the same key under the newest version. The caller zeroes `plaintext`. */
+  unwrap(rootKey: string, ciphertext: string, aad: readonly string[]): Promise<UnwrappedKey>
+  /** Wraps anew under the newest version, without giving out the plaintext. */
+  rewrap(rootKey: string, ciphertext: string, aad: readonly string[]): Promise<WrappedKey & { readonly previousVersion?: string }>
+}
+
+/** What `unwrap` gives. */
+export interface UnwrappedKey {
+  readonly plaintext: Uint8Array
+  readonly keyVersion?: string
+  readonly rewrapped?: WrappedKey
+}
+
+// -------------------------------------------------------------------------------------------------------- decisions
+
+/** Who asks: an IAM id (`IBMid-…`, `iam-ServiceId-…`) or a service CRN, in an account. */
+export interface Subject {
+  readonly iamId: string
+  readonly account: string
+  /** The CRN of the acting resource, for a service that acts for itself. */
+  readonly crn?: string
+}
+
+/** The answer to "may this subject do this to this resource?". */
+export interface Decision {
+  readonly allowed: boolean
+  /** The policy that allowed it. */
+  readonly policy?: string
+  /** The authorization that would allow it, where a service asked. */
+  readonly missing?: MissingAuthorization
+}
+
+/** An authorization policy that is not there: what to create (IAM's `/v1/policies`, type authorization). */
+export interface MissingAuthorization {
+  readonly type: "authorization"
+  readonly subjects: readonly { readonly attributes: readonly PolicyAttribute[] }[]
+  readonly roles: readonly { readonly role_id: string }[]
+  readonly resources: readonly { readonly attributes: readonly PolicyAttribute[] }[]
+}
+
+/** One attribute of a policy's subject or resource. */
+export interface PolicyAttribute {
+  readonly name: string
+  readonly value: string
+  readonly operator?: "stringEquals" | "stringMatch"
+}
+
+/** Decides by policies. Must not answer from policies older than the cache limit. */
+export interface Authority {
+  decide(subject: Subject, action: string, resource: string): Promise<Decision>
+}
+
+// ---------------------------------------------------------------------------------------------------- log and clock
+
+/** One JSON line an entry. Never given key material, tokens or plaintext. */
+export interface Log {
+  info(message: string, fields?: Record<string, unknown>): void
+  warn(message: string, fields?: Record<string, unknown>): void
+  error(message: string, fields?: Record<string, unknown>): void
+}
+
+/** Milliseconds since the epoch. */
+export type Clock = () => number
+
+// -------------------------------------------------------------------------------------------------- sealed state
+
+/** A secret field of a state document, sealed under the master key. */
+export interface SealedField {
+  /** Which master key: hex of the first 8 bytes of HMAC-SHA-256(key, "bucketseal/master-key-id"). */
+  readonly masterKey: string
+  /** Base64: 12-byte IV, AES-256-GCM ciphertext, 16-byte tag. */
+  readonly sealed: string
+}
+
+/** Seals secret fields of state documents. The AAD is `["bucketseal/state", path, version]`, so that no field opens in
+ *  another document or version. Opening throws `internal` for a field of a master key that was not given, or tampered. */
+export interface FieldSealer {
+  seal(plaintext: Uint8Array, path: string, version: string): SealedField
+  /** The caller zeroes what it gets. */
+  open(field: SealedField, path: string, version: string): Uint8Array
+}
