@@ -1,0 +1,160 @@
+/** Messages as streams: any cutting of the input, bounded memory, each byte copied once. */
+import {
+  CHUNK_SIZE, openChunk, openPrefix, PREFIX_SIZE, sealChunk, SEALED_CHUNK_SIZE, undecryptable, type MessageKey,
+} from "./chunked.ts"
+
+/** Bytes in pieces of any size. A piece is read to its end before the next one is asked for. */
+export type ByteSource = AsyncIterable<Uint8Array>
+
+const BATCH = 16 // chunks in a piece of output: 256 KiB keeps writes few and still fits a second-level cache
+
+/**
+ * Seals a message: salt, commitment, chunks. With `reopen` each chunk is opened again and compared before it is given out,
+ * so that a fault of this machine can't put unreadable bytes in the place of readable ones; it then throws a plain `Error`.
+ * `message` must come from this `salt`, fresh random bytes for each message. A piece is valid until the next is asked for.
+ */
+export async function* sealMessage(
+  message: MessageKey,
+  salt: Uint8Array,
+  source: ByteSource,
+  options: { readonly reopen: boolean },
+): AsyncGenerator<Uint8Array, undefined> {
+  const out = Buffer.allocUnsafeSlow(PREFIX_SIZE + BATCH * SEALED_CHUNK_SIZE)
+  out.set(salt)
+  out.set(message.commitment, salt.length)
+  const seal = options.reopen ? checkedSeal(message) : sealChunk
+  const cut = cutter(CHUNK_SIZE)
+  let used = PREFIX_SIZE
+  let index = 0
+  for await (const piece of source) {
+    for (const chunk of cut.push(piece)) {
+      used += seal(message, index++, chunk, out, used)
+      if (out.length - used >= SEALED_CHUNK_SIZE) continue
+      yield out.subarray(0, used)
+      used = 0
+    }
+  }
+  used += seal(message, index, cut.rest(), out, used)
+  yield out.subarray(0, used)
+}
+
+function checkedSeal(message: MessageKey): typeof sealChunk {
+  const scratch = Buffer.allocUnsafeSlow(CHUNK_SIZE)
+  return (_, index, plaintext, out, offset) => {
+    const size = sealChunk(message, index, plaintext, out, offset)
+    const opened = openChunk(message, index, out.subarray(offset, offset + size), scratch, 0)
+    if (scratch.compare(plaintext, 0, plaintext.length, 0, opened) !== 0) throw new Error("a sealed chunk opened to other bytes")
+    return size
+  }
+}
+
+/** Opens a whole message. Gives out verified plaintext only, and ends only after the final chunk was verified. Throws
+ *  `undecryptable`, again on every later read; what the source throws goes through. A piece is valid until the next is
+ *  asked for. */
+export function openMessage(dek: Uint8Array, context: Uint8Array, source: ByteSource): AsyncIterableIterator<Uint8Array> {
+  return keepFailing(openWhole(dek, context, source))
+}
+
+async function* openWhole(dek: Uint8Array, context: Uint8Array, source: ByteSource) {
+  const { first, rest } = await splitFirst(source, PREFIX_SIZE)
+  yield* openPieces(openPrefix(dek, context, first), { first: 0, count: Number.POSITIVE_INFINITY, final: true }, rest)
+}
+
+/** A run of chunks: `count` full ones from number `first` on, then the final chunk if `final`. */
+export interface ChunkRun {
+  readonly first: number
+  readonly count: number
+  readonly final: boolean
+}
+
+/** Opens a run of chunks; `source` holds exactly its sealed bytes. Otherwise as `openMessage`. */
+export function openChunks(message: MessageKey, run: ChunkRun, source: ByteSource): AsyncIterableIterator<Uint8Array> {
+  return keepFailing(openPieces(message, run, source))
+}
+
+async function* openPieces(message: MessageKey, run: ChunkRun, source: ByteSource) {
+  const out = Buffer.allocUnsafeSlow(Math.min(BATCH, run.count + 1) * CHUNK_SIZE)
+  const cut = cutter(SEALED_CHUNK_SIZE)
+  const end = run.first + run.count
+  let used = 0
+  let index = run.first
+  for await (const piece of source) {
+    for (const sealed of cut.push(piece)) {
+      if (index >= end) throw undecryptable("more chunks than asked for")
+      used += openChunk(message, index++, sealed, out, used)
+      if (out.length - used >= CHUNK_SIZE) continue
+      yield out.subarray(0, used)
+      used = 0
+    }
+  }
+  if (Number.isFinite(end) && index !== end) throw undecryptable("fewer chunks than asked for")
+  if (run.final) used += openChunk(message, index, cut.rest(), out, used)
+  else if (cut.rest().length > 0) throw undecryptable("bytes after the last chunk")
+  if (used > 0) yield out.subarray(0, used)
+}
+
+/** Cuts pieces into chunks of one size. A chunk inside one piece is a view of it; one that straddles pieces is copied
+ *  together. A chunk is valid until the next one is asked for. `rest()` is what is left, shorter than a chunk. */
+function cutter(size: number) {
+  const straddling = Buffer.allocUnsafeSlow(size)
+  let held = 0
+  function* push(piece: Uint8Array): Generator<Uint8Array, undefined> {
+    let from = 0
+    if (held > 0) {
+      from = Math.min(size - held, piece.length)
+      straddling.set(piece.subarray(0, from), held)
+      held += from
+      if (held < size) return
+      held = 0
+      yield straddling
+    }
+    for (; piece.length - from >= size; from += size) yield piece.subarray(from, from + size)
+    straddling.set(piece.subarray(from))
+    held = piece.length - from
+  }
+  return { push, rest: () => straddling.subarray(0, held) }
+}
+
+/** Takes the first `size` bytes off a source, or all of it where it is shorter; `rest` goes on behind them. */
+export async function splitFirst(source: ByteSource, size: number): Promise<{ first: Buffer; rest: ByteSource }> {
+  const iterator = source[Symbol.asyncIterator]()
+  const pieces: Uint8Array[] = []
+  let length = 0
+  while (length < size) {
+    const step = await iterator.next()
+    if (step.done) break
+    pieces.push(Uint8Array.from(step.value)) // a copy: the next piece may come in the same memory
+    length += step.value.length
+  }
+  const bytes = Buffer.concat(pieces)
+  return { first: bytes.subarray(0, size), rest: continued(bytes.subarray(size), iterator) }
+}
+
+async function* continued(start: Uint8Array, iterator: AsyncIterator<Uint8Array>) {
+  try {
+    if (start.length > 0) yield start
+    for (let step = await iterator.next(); !step.done; step = await iterator.next()) yield step.value
+  } finally {
+    await iterator.return?.()
+  }
+}
+
+/** An async generator that threw says `done` when it is asked again, which would look like a clean end: keep the error. */
+function keepFailing(pieces: AsyncGenerator<Uint8Array, void>): AsyncIterableIterator<Uint8Array> {
+  let failure: { readonly error: unknown } | undefined
+  return {
+    [Symbol.asyncIterator]() {
+      return this
+    },
+    async next() {
+      if (failure) throw failure.error
+      try {
+        return await pieces.next()
+      } catch (error) {
+        failure = { error }
+        throw error
+      }
+    },
+    return: () => pieces.return(),
+  }
+}
