@@ -1,0 +1,25 @@
+/** Job: an upload event → that object sealed, once. */
+import type { ObjectsContext } from "../shared/context.ts"
+import { parseUploadEvents, type UploadEvent } from "../shared/objects/events.ts"
+import { park } from "../shared/objects/parking.ts"
+import { sealObject } from "../shared/objects/seal.ts"
+import { job, summarize, type JobItem } from "../shared/runtime/job.ts"
+
+export const encryptObject = job({
+  name: "encrypt-object",
+  input: { parse: parseUploadEvents },
+  async run({ uploads }, context: ObjectsContext, signal) {
+    const items: JobItem[] = []
+    for (const upload of uploads) items.push(await sealUpload(upload, context, signal))
+    return summarize(items, ({ outcome }) => outcome !== "parked" && outcome !== "not-settled")
+  },
+})
+
+async function sealUpload(upload: UploadEvent, context: ObjectsContext, signal: AbortSignal): Promise<JobItem> {
+  const ref = { bucket: upload.bucket, key: upload.key }
+  const uploaded = upload.time ?? context.clock()
+  const result = await sealObject(context.sealer, ref, { size: upload.size, uploaded }, signal)
+  if (result.outcome === "parked") await park(context.state, ref, result, context.clock())
+  context.log.info("looked at an upload", { ...ref, ...result })
+  return { ...ref, outcome: result.outcome, ...("reason" in result && result.reason ? { reason: result.reason } : {}) }
+}

@@ -1,0 +1,75 @@
+/** Endpoint: which bucket, or prefix of it, is sealed under which root key. */
+import { createHash } from "node:crypto"
+import type { ObjectsContext } from "../shared/context.ts"
+import { Failure } from "../shared/errors.ts"
+import { bucketCrn, formatCrn } from "../shared/iam/crn.ts"
+import { checkedRegistration } from "../shared/objects/register.ts"
+import { registrationRequest, type Registration, type RegistrationRequest } from "../shared/objects/registrations.ts"
+import { json } from "../shared/runtime/body.ts"
+import { endpoint, type AnyRoute, type Call } from "../shared/runtime/endpoint.ts"
+import { checkPreconditions } from "../shared/runtime/range.ts"
+
+const bucketResource = ({ params }: Call<unknown>, { settings }: ObjectsContext) =>
+  bucketCrn(settings.account, settings.storeInstance, params["bucket"] ?? "")
+
+const instanceResource = (_: Call<unknown>, { settings }: ObjectsContext) => formatCrn({
+  service: "cloud-object-storage", region: "global", account: settings.account, instance: settings.storeInstance,
+  type: "", resource: "",
+})
+
+const put = endpoint({
+  method: "PUT", path: "/registrations/:bucket", action: "bucketseal.registrations.write", resource: bucketResource,
+  maxBody: 16 * 1024, body: { kind: "json", parser: registrationRequest }, errors: "own",
+  async run(call: Call<RegistrationRequest>, context: ObjectsContext) {
+    const target = { ...targetOf(call), by: call.caller.subject.iamId }
+    const make = await checkedRegistration(context.registrar, target, call.body)
+    let status = 201
+    const stored = await context.registrations.put(target.bucket, target.prefix, (present) => {
+      if (present) status = 200
+      if (call.request.headers.has("if-match")) checkPreconditions(call.request.headers, present ? etagOf(present) : "")
+      return make(present)
+    })
+    context.log.info("a bucket was registered", { bucket: target.bucket, prefix: target.prefix, rootKey: stored.rootKey })
+    return json(status, stored, { etag: `"${etagOf(stored)}"` })
+  },
+})
+
+const get = endpoint({
+  method: "GET", path: "/registrations/:bucket", action: "bucketseal.registrations.read", resource: bucketResource,
+  maxBody: 0, errors: "own",
+  async run(call, { registrations }: ObjectsContext) {
+    const { bucket, prefix } = targetOf(call)
+    const stored = await registrations.get(bucket, prefix)
+    if (!stored) throw notRegistered(bucket, prefix)
+    return json(200, stored, { etag: `"${etagOf(stored)}"` })
+  },
+})
+
+const remove = endpoint({
+  method: "DELETE", path: "/registrations/:bucket", action: "bucketseal.registrations.write", resource: bucketResource,
+  maxBody: 0, errors: "own",
+  async run(call, { registrations }: ObjectsContext) {
+    const { bucket, prefix } = targetOf(call)
+    if (!(await registrations.remove(bucket, prefix))) throw notRegistered(bucket, prefix)
+    return new Response(null, { status: 204 })
+  },
+})
+
+const list = endpoint({
+  method: "GET", path: "/registrations", action: "bucketseal.registrations.read", resource: instanceResource,
+  maxBody: 0, errors: "own",
+  run: async (_, { registrations }: ObjectsContext) => json(200, { registrations: await registrations.list() }),
+})
+
+export const registrations: readonly AnyRoute<ObjectsContext>[] = [put, get, remove, list]
+
+function targetOf({ params, query }: Call<unknown>) {
+  const bucket = params["bucket"] ?? ""
+  if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket)) throw new Failure("bad-query", "this is no bucket name")
+  return { bucket, prefix: query.get("prefix") ?? "" }
+}
+
+const notRegistered = (bucket: string, prefix: string) =>
+  new Failure("not-found", `bucket ${bucket} isn't registered${prefix ? ` with prefix ${prefix}` : ""}`)
+
+const etagOf = (stored: Registration): string => createHash("sha256").update(JSON.stringify(stored)).digest("hex").slice(0, 32)

@@ -1,0 +1,122 @@
+/**
+ * Opening a sealed object: whole or a range, authenticated. Length and range are told only after the final chunk was
+ * opened. A small object costs one request; a large one two (its end, its bytes) behind that for its start.
+ */
+import { CHUNK_SIZE, chunkOffset, type MessageKey } from "../crypto/chunked.ts"
+import { parseHeader, type Header } from "../crypto/header.ts"
+import { openChunks } from "../crypto/stream.ts"
+import { Failure } from "../errors.ts"
+import type { DataKeys } from "../keys/data-keys.ts"
+import type { Authority, ObjectInfo, ObjectRef, ObjectStore, ReadOptions, Subject } from "../ports.ts"
+import type { Registration, Registrations } from "./registrations.ts"
+import { isHere, openMessageKey, proveSize } from "./sealed.ts"
+import { readSpan, readStart, type ObjectStart } from "./reading.ts"
+import { sourceOf } from "./seal.ts"
+
+/** What opening needs. */
+export interface Opener {
+  readonly store: ObjectStore
+  readonly dataKeys: DataKeys
+  readonly registrations: Registrations
+  readonly authority: Authority
+}
+
+/** An object proven to be whole: what it says of itself, its plaintext size, and a way to its bytes. */
+export interface OpenedObject {
+  readonly info: ObjectInfo
+  /** Plaintext bytes, authenticated. */
+  readonly size: number
+  /** Plaintext from `start` up to and including `end`. Throws `undecryptable` at the first chunk that does not verify, and
+   *  gives out nothing of it. A piece is valid until the next is asked for. */
+  read(start: number, end: number, signal?: AbortSignal): AsyncIterable<Uint8Array>
+}
+
+/**
+ * Opens an object on behalf of `reader`, or gives `undefined` if there is none. Throws `conflict` where it is not sealed,
+ * `moved` where it was sealed for another place, `forbidden` where the bucket's service may no longer use the root key,
+ * `undecryptable`, and what the store and the key service throw.
+ */
+export async function openObject(
+  opener: Opener,
+  ref: ObjectRef,
+  reader: Subject,
+  options: ReadOptions = {},
+): Promise<OpenedObject | undefined> {
+  const start = await readStart(opener.store, ref, options)
+  if (!start) return undefined
+  const { header, size: headerSize } = headerOf(start)
+  const registration = await registrationFor(opener, header, ref, reader)
+  await authorizeSource(opener, registration)
+  const message = await messageOf(opener, registration, header, start, headerSize)
+  const size = await proveSize(opener.store, ref, start, headerSize, message)
+  return { info: start.info, size, read: (from, to, signal) => read(opener.store, ref, start, headerSize, message, from, to, size, signal) }
+}
+
+function headerOf(start: ObjectStart) {
+  const parsed = parseHeader(start.bytes)
+  if (parsed.kind === "header") return parsed
+  if (parsed.kind === "unknown-format") throw new Failure("conflict", "the object is sealed in a format this version doesn't know")
+  throw new Failure("conflict", "the object isn't sealed (yet); read it from the bucket itself")
+}
+
+/** The registration of the bucket that the header names: key use is decided for that one, never for where the bytes lie. */
+async function registrationFor(opener: Opener, header: Header, ref: ObjectRef, reader: Subject): Promise<Registration> {
+  const registration = await opener.registrations.find(header.bucket, header.key)
+  if (isHere(header, ref)) {
+    if (!registration) throw new Failure("not-found", "the bucket isn't registered")
+    return registration
+  }
+  const moved = new Failure("moved", "the object was sealed for another bucket or key, and its registration doesn't allow that")
+  if (registration?.moved !== "allow") throw moved
+  const decision = await opener.authority.decide(reader, "cloud-object-storage.object.get", registration.source)
+  if (!decision.allowed) throw moved
+  return registration
+}
+
+async function authorizeSource({ authority }: Opener, registration: Registration): Promise<void> {
+  const decision = await authority.decide(sourceOf(registration), "kms.secrets.unwrap", registration.rootKey)
+  if (decision.allowed) return
+  throw new Failure("forbidden", "the bucket's service may not use the root key: its authorization is missing", decision.missing)
+}
+
+async function messageOf(
+  { dataKeys }: Opener, registration: Registration, header: Header, start: ObjectStart, headerSize: number,
+): Promise<MessageKey> {
+  const dek = await dataKeys.forOpening({ id: header.dek, bucket: header.bucket, rootKeys: registration.rootKeys })
+  if (!dek) throw new Failure("undecryptable", "the object can't be decrypted", new Error("its data key isn't in the keyring"))
+  try {
+    return openMessageKey(dek, start.bytes, headerSize)
+  } finally {
+    dek.fill(0)
+  }
+}
+
+async function* read(
+  store: ObjectStore, ref: ObjectRef, start: ObjectStart, headerSize: number, message: MessageKey,
+  from: number, to: number, size: number, signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void> {
+  if (from > to || size === 0) return
+  const first = Math.floor(from / CHUNK_SIZE)
+  const last = Math.floor(to / CHUNK_SIZE)
+  const final = Math.floor(size / CHUNK_SIZE)
+  const begin = headerSize + chunkOffset(first)
+  const end = Math.min(headerSize + chunkOffset(last + 1), start.info.size)
+  const run = { first, count: Math.min(last + 1, final) - first, final: last === final }
+  const sealed = sealedSpan(store, ref, start, begin, end, signal)
+  yield* trim(openChunks(message, run, sealed), from - first * CHUNK_SIZE, to - from + 1)
+}
+
+async function* sealedSpan(store: ObjectStore, ref: ObjectRef, start: ObjectStart, begin: number, end: number, signal?: AbortSignal) {
+  if (begin < start.bytes.length) yield start.bytes.subarray(begin, end)
+  yield* readSpan(store, ref, start.info, Math.max(begin, start.bytes.length), end, signal)
+}
+
+async function* trim(pieces: AsyncIterable<Uint8Array>, skip: number, keep: number): AsyncGenerator<Uint8Array, void> {
+  let position = -skip
+  for await (const piece of pieces) {
+    const from = Math.max(0, -position)
+    const to = Math.min(piece.length, keep - position)
+    if (from < to) yield piece.subarray(from, to)
+    position += piece.length
+  }
+}

@@ -1,0 +1,80 @@
+/** Reading parts of a stored object, pinned to one version of it. */
+import { Failure, isFailure } from "../errors.ts"
+import type { ObjectInfo, ObjectRef, ObjectStore, ReadOptions, StoredObject } from "../ports.ts"
+
+/** Bytes asked for first: a whole small object, or any header with the first chunk behind it. */
+export const START_SIZE = 65_536
+
+/** An object's description and its first `START_SIZE` bytes, or all of its bytes where it has no more. */
+export interface ObjectStart {
+  readonly info: ObjectInfo
+  readonly bytes: Buffer
+}
+
+/** Reads an object's start with one request, or gives `undefined` if there is none. An empty object costs a second one
+ *  where its size was not expected: no range of it can be satisfied (RFC 9110, section 14.1.2). */
+export async function readStart(
+  store: ObjectStore,
+  ref: ObjectRef,
+  options: ReadOptions & { readonly expectedSize?: number | undefined } = {},
+): Promise<ObjectStart | undefined> {
+  const { expectedSize, ...read } = options
+  if (expectedSize === 0) return startOf(await store.get(ref, read))
+  try {
+    return await startOf(await store.get(ref, { ...read, range: { start: 0, end: START_SIZE - 1 } }))
+  } catch (error) {
+    if (!isFailure(error, "range-not-satisfiable")) throw error
+    return startOf(await store.get(ref, read))
+  }
+}
+
+async function startOf(object: StoredObject | undefined): Promise<ObjectStart | undefined> {
+  if (!object) return undefined
+  try {
+    const { body, range: _range, cancel: _cancel, ...info } = object
+    return { info, bytes: await collect(body, START_SIZE) }
+  } finally {
+    object.cancel()
+  }
+}
+
+/** The bytes from `from` up to and not including `end`, of exactly the version that `info` describes: if that is gone or
+ *  another by now it throws `precondition-failed`. An empty span costs no request. */
+export async function* readSpan(
+  store: ObjectStore,
+  ref: ObjectRef,
+  info: ObjectInfo,
+  from: number,
+  end: number,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void> {
+  if (from >= end) return
+  const object = await store.get(ref, { ...pinTo(info, signal), range: { start: from, end: end - 1 } })
+  if (!object) throw changed()
+  try {
+    if (object.etag !== info.etag || object.size !== info.size) throw changed() // a store may ignore If-Match on reads
+    yield* object.body
+  } finally {
+    object.cancel()
+  }
+}
+
+/** Read options for exactly this version. */
+export function pinTo(info: ObjectInfo, signal?: AbortSignal): ReadOptions {
+  const { etag, versionId } = info
+  return { ifMatch: etag, ...(versionId === undefined ? {} : { versionId }), ...(signal ? { signal } : {}) }
+}
+
+const changed = () => new Failure("precondition-failed", "the object was changed while it was read; try again")
+
+/** Collects a stream, or its first `limit` bytes. */
+export async function collect(source: AsyncIterable<Uint8Array>, limit = Number.POSITIVE_INFINITY): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of source) {
+    chunks.push(Uint8Array.from(chunk)) // its memory may be used again for the next one
+    length += chunk.length
+    if (length >= limit) break
+  }
+  return Buffer.concat(chunks, Math.min(length, limit))
+}

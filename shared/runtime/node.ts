@@ -1,0 +1,102 @@
+/** The Node host: endpoints behind Hono on @hono/node-server, on loopback unless told otherwise. */
+import { Hono } from "hono"
+import { createAdaptorServer, type HttpBindings } from "@hono/node-server"
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response"
+import type { Server, ServerResponse } from "node:http"
+import pino from "pino"
+import { Failure } from "../errors.ts"
+import type { Log } from "../ports.ts"
+import { json } from "./body.ts"
+import { errorResponse } from "./error-body.ts"
+import { withoutErrors, type LogLevel } from "./log.ts"
+import { hasDotSegment } from "./path.ts"
+
+/** A running host. */
+export interface NodeHost {
+  readonly port: number
+  /** Lets running requests finish for at most `graceMs`, then ends them. */
+  close(graceMs?: number): Promise<void>
+}
+
+/** What a host serves. */
+export interface NodeHostOptions {
+  readonly handle: (request: Request) => Promise<Response>
+  readonly log: Log
+  readonly version: string
+  /** 0 takes any free port. */
+  readonly port: number
+  readonly hostname: string
+}
+
+/** Starts serving. Throws a plain `Error` that names the port where it is taken. */
+export async function nodeHost({ handle, log, version, port, hostname }: NodeHostOptions): Promise<NodeHost> {
+  const app = new Hono<{ Bindings: HttpBindings }>()
+  app.get("/health", () => json(200, { status: "ok", version }))
+  app.all("*", async ({ env, req }) => {
+    const response = hasDotSegment(env.incoming.url ?? "")
+      ? errorResponse(dotSegment(), "own", crypto.randomUUID(), log)
+      : await handle(req.raw)
+    await send(response, env.outgoing, req.method === "HEAD", log)
+    return RESPONSE_ALREADY_SENT
+  })
+  const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server // HTTP/1.1: no TLS options given
+  await listen(server, port, hostname)
+  const address = server.address()
+  if (typeof address !== "object" || !address) throw new Error("the server has no address")
+  return { port: address.port, close: (graceMs = 5_000) => close(server, graceMs) }
+}
+
+const dotSegment = () => new Failure("bad-query", "a path can't hold . or .. segments; name such keys by ?key=")
+
+function listen(server: Server, port: number, hostname: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      reject(error.code === "EADDRINUSE" ? new Error(`port ${port} is taken; choose another one`, { cause: error }) : error)
+    })
+    server.listen(port, hostname, resolve)
+  })
+}
+
+/** Writes a response to the raw one. A body that fails half-way breaks the connection: @hono/node-server would add the
+ *  error's text to the body and end it cleanly. */
+async function send(response: Response, outgoing: ServerResponse, headOnly: boolean, log: Log): Promise<void> {
+  outgoing.writeHead(response.status, Object.fromEntries(response.headers))
+  const body = response.body as ReadableStream<Uint8Array> | null
+  if (!body || headOnly) return void outgoing.end()
+  const reader = body.getReader()
+  outgoing.once("close", () => void reader.cancel().catch(() => undefined)) // the caller went away, or all is sent
+  try {
+    for (let step = await reader.read(); !step.done; step = await reader.read()) await write(outgoing, step.value)
+    outgoing.end()
+  } catch (error) {
+    log.warn("a response broke off", { cause: error })
+    outgoing.destroy()
+  }
+}
+
+function write(outgoing: ServerResponse, chunk: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    outgoing.write(chunk, (error) => error ? reject(error) : resolve())
+  })
+}
+
+function close(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), graceMs)
+    server.close(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}
+
+/** The host's log: pino's JSON lines on standard output. */
+export function pinoLog(level: LogLevel): Log {
+  const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } })
+  return {
+    info: (message, fields = {}) => logger.info(withoutErrors(fields), message),
+    warn: (message, fields = {}) => logger.warn(withoutErrors(fields), message),
+    error: (message, fields = {}) => logger.error(withoutErrors(fields), message),
+  }
+}
