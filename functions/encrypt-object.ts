@@ -21,5 +21,6 @@ async function sealUpload(upload: UploadEvent, context: ObjectsContext, signal: 
   const result = await sealObject(context.sealer, ref, { size: upload.size, uploaded }, signal)
   if (result.outcome === "parked") await park(context.state, ref, result, context.clock())
   context.log.info("looked at an upload", { ...ref, ...result })
-  return { ...ref, outcome: result.outcome, ...("reason" in result && result.reason ? { reason: result.reason } : {}) }
+  const reason = "reason" in result ? { reason: result.reason } : {}
+  return { ...ref, outcome: result.outcome, ...reason }
 }

@@ -72,7 +72,7 @@ export function messageShape(size: number): { plaintextSize: number; finalChunk:
   const body = size - PREFIX_SIZE
   const finalChunk = Math.floor(body / SEALED_CHUNK_SIZE)
   const finalSize = body - finalChunk * SEALED_CHUNK_SIZE
-  if (body < TAG_SIZE || finalSize < TAG_SIZE) throw undecryptable(`no message has ${size} bytes`)
+  if (body < TAG_SIZE || finalSize < TAG_SIZE || finalChunk >= CHUNK_LIMIT) throw undecryptable(`no message has ${size} bytes`)
   return { plaintextSize: CHUNK_SIZE * finalChunk + finalSize - TAG_SIZE, finalChunk, finalSize }
 }
 
@@ -122,7 +122,7 @@ export function openChunk(
 const nonce = Buffer.alloc(12) // rewritten for each chunk; a cipher copies it when it is made
 
 function nonceOf(message: MessageKey, index: number): Buffer {
-  if (!(index >= 0 && index < CHUNK_LIMIT)) throw new Failure("too-large", "a message can't hold that many chunks")
+  if (!(Number.isInteger(index) && index >= 0 && index < CHUNK_LIMIT)) throw new Failure("too-large", "a message can't hold that many chunks")
   const { baseNonce } = message
   baseNonce.copy(nonce)
   nonce.writeUInt32BE((baseNonce.readUInt32BE(8) ^ (index % 2 ** 32)) >>> 0, 8)

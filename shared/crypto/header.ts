@@ -8,6 +8,8 @@
  * one encoding of a header; what parses but is encoded otherwise is no header.
  */
 
+import { isUtf8 } from "node:buffer"
+
 /** The most bytes a header has, both line ends included. */
 export const MAX_HEADER_SIZE = 8_192
 
@@ -43,7 +45,8 @@ export function parseHeader(start: Uint8Array): ParsedHeader {
   const end = bytes.indexOf("\n", MAGIC.length)
   if (end < 0) return { kind: "none" }
   const size = end + 1
-  const header = parseLine(bytes.toString("utf8", MAGIC.length, end))
+  const line = bytes.subarray(MAGIC.length, end)
+  const header = isUtf8(line) ? parseLine(line.toString()) : undefined // decoding would replace what isn't, and grow
   if (!header || !encodeHeader(header).equals(bytes.subarray(0, size))) return { kind: "none" }
   return { kind: "header", header, size }
 }

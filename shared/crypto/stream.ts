@@ -42,9 +42,17 @@ function checkedSeal(message: MessageKey): typeof sealChunk {
   const scratch = Buffer.allocUnsafeSlow(CHUNK_SIZE)
   return (_, index, plaintext, out, offset) => {
     const size = sealChunk(message, index, plaintext, out, offset)
-    const opened = openChunk(message, index, out.subarray(offset, offset + size), scratch, 0)
+    const opened = openAgain(message, index, out.subarray(offset, offset + size), scratch)
     if (scratch.compare(plaintext, 0, plaintext.length, 0, opened) !== 0) throw new Error("a sealed chunk opened to other bytes")
     return size
+  }
+}
+
+function openAgain(message: MessageKey, index: number, sealed: Uint8Array, scratch: Uint8Array): number {
+  try {
+    return openChunk(message, index, sealed, scratch, 0)
+  } catch (cause) {
+    throw new Error("a sealed chunk doesn't open", { cause }) // our own fault, not the object's: never `undecryptable`
   }
 }
 
@@ -56,8 +64,13 @@ export function openMessage(dek: Uint8Array, context: Uint8Array, source: ByteSo
 }
 
 async function* openWhole(dek: Uint8Array, context: Uint8Array, source: ByteSource) {
-  const { first, rest } = await splitFirst(source, PREFIX_SIZE)
-  yield* openPieces(openPrefix(dek, context, first), { first: 0, count: Number.POSITIVE_INFINITY, final: true }, rest)
+  const iterator = source[Symbol.asyncIterator]()
+  try {
+    const { first, rest } = await splitFirst(iterator, PREFIX_SIZE)
+    yield* openPieces(openPrefix(dek, context, first), { first: 0, count: Number.POSITIVE_INFINITY, final: true }, rest)
+  } finally {
+    await iterator.return?.()
+  }
 }
 
 /** A run of chunks: `count` full ones from number `first` on, then the final chunk if `final`. */
@@ -116,8 +129,7 @@ function cutter(size: number) {
 }
 
 /** Takes the first `size` bytes off a source, or all of it where it is shorter; `rest` goes on behind them. */
-export async function splitFirst(source: ByteSource, size: number): Promise<{ first: Buffer; rest: ByteSource }> {
-  const iterator = source[Symbol.asyncIterator]()
+async function splitFirst(iterator: AsyncIterator<Uint8Array>, size: number): Promise<{ first: Buffer; rest: ByteSource }> {
   const pieces: Uint8Array[] = []
   let length = 0
   while (length < size) {
@@ -131,12 +143,8 @@ export async function splitFirst(source: ByteSource, size: number): Promise<{ fi
 }
 
 async function* continued(start: Uint8Array, iterator: AsyncIterator<Uint8Array>) {
-  try {
-    if (start.length > 0) yield start
-    for (let step = await iterator.next(); !step.done; step = await iterator.next()) yield step.value
-  } finally {
-    await iterator.return?.()
-  }
+  if (start.length > 0) yield start
+  for (let step = await iterator.next(); !step.done; step = await iterator.next()) yield step.value
 }
 
 /** An async generator that threw says `done` when it is asked again, which would look like a clean end: keep the error. */
@@ -147,12 +155,13 @@ function keepFailing(pieces: AsyncGenerator<Uint8Array, void>): AsyncIterableIte
       return this
     },
     async next() {
-      if (failure) throw failure.error
       try {
-        return await pieces.next()
+        const step = await pieces.next()
+        if (failure) throw failure.error // looked at behind the wait: another reader may have met it meanwhile
+        return step
       } catch (error) {
-        failure = { error }
-        throw error
+        failure ??= { error }
+        throw failure.error
       }
     },
     return: () => pieces.return(),

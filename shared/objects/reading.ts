@@ -31,7 +31,7 @@ export async function readStart(
 async function startOf(object: StoredObject | undefined): Promise<ObjectStart | undefined> {
   if (!object) return undefined
   try {
-    const { body, range: _range, cancel: _cancel, ...info } = object
+    const { body, range, cancel, ...info } = object
     return { info, bytes: await collect(body, START_SIZE) }
   } finally {
     object.cancel()

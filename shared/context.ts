@@ -1,0 +1,131 @@
+/** What a function is given to work with, and nothing more: built once per host (or per container) and passed in. */
+import { Failure } from "./errors.ts"
+import type { Identities } from "./iam/identities.ts"
+import type { Policies } from "./iam/policies.ts"
+import type { Caller, TokenIssuer } from "./iam/tokens.ts"
+import { bucketCrn } from "./iam/crn.ts"
+import { dataKeys, type DataKeys } from "./keys/data-keys.ts"
+import type { RootKeys } from "./keys/embedded.ts"
+import type { Opener } from "./objects/open.ts"
+import type { Registrar } from "./objects/register.ts"
+import { registrations, type Registrations } from "./objects/registrations.ts"
+import type { Sealer } from "./objects/seal.ts"
+import type { Authority, Clock, EtagForm, KeyService, Log, ObjectStore, StateStore, Store } from "./ports.ts"
+import type { Settings } from "./settings.ts"
+import { PROBE_PREFIX, probe, unsafeBecause } from "./store/probe.ts"
+import { stateStore } from "./store/state.ts"
+
+export type { Action } from "./iam/actions.ts"
+export type { Caller } from "./iam/tokens.ts"
+
+/** What every function has. */
+export interface BaseContext {
+  readonly settings: Settings
+  readonly clock: Clock
+  readonly log: Log
+  readonly state: StateStore
+  readonly authority: Authority
+  /** The caller behind a bearer token; throws `unauthorized` for anything that does not hold. */
+  authenticate(token: string): Promise<Caller>
+}
+
+/** What the Key Protect functions have besides. */
+export interface KeysContext extends BaseContext {
+  readonly rootKeys: RootKeys
+}
+
+/** What the IAM functions have besides. */
+export interface IamContext extends BaseContext {
+  readonly identities: Identities
+  readonly policies: Policies
+  readonly tokens: TokenIssuer
+}
+
+/** What the functions on objects have besides. */
+export interface ObjectsContext extends BaseContext {
+  readonly registrations: Registrations
+  readonly registrar: Registrar
+  readonly sealer: Sealer
+  readonly opener: Opener
+}
+
+/** What the object functions are built on. */
+export interface ObjectParts {
+  readonly store: Store
+  readonly keyService: KeyService
+  readonly random: (size: number) => Uint8Array
+}
+
+/** Adds what the functions on objects need. `close` zeroes the keys in memory. */
+export function withObjects<Base extends BaseContext>(base: Base, parts: ObjectParts): Base & ObjectsContext & { close(): void } {
+  const { settings, state, clock, authority } = base
+  const registered = registrations(state, clock, settings.cacheSeconds)
+  const keyring = keyringOf(base, parts.keyService)
+  const common = { store: parts.store, dataKeys: keyring, registrations: registered, authority }
+  return {
+    ...base,
+    registrations: registered,
+    registrar: registrarOf(base, parts),
+    sealer: { ...common, clock, log: base.log, random: parts.random, reopen: settings.reopen, scratchPrefix: PROBE_PREFIX },
+    opener: common,
+    close: () => keyring.close(),
+  }
+}
+
+function keyringOf({ settings, state, clock }: BaseContext, keyService: KeyService): DataKeys {
+  const limits = { objects: settings.dekObjects, bytes: settings.dekBytes, seconds: settings.dekSeconds }
+  return dataKeys({ state, keyService, clock, limits, cacheSeconds: settings.cacheSeconds, canUnwrap: true })
+}
+
+function registrarOf({ settings, state, clock, authority }: BaseContext, { store, keyService }: ObjectParts): Registrar {
+  const stateAt = settings.state === "local" || settings.store === "local" ? undefined : stateLocation(settings.state)
+  return {
+    keyService, authority, clock,
+    bucketSettings: (bucket) => store.bucketSettings(bucket),
+    sourceOf: (bucket) => bucketCrn(settings.account, settings.storeInstance, bucket),
+    holdsState: (bucket, prefix) =>
+      stateAt?.bucket === bucket && (stateAt.prefix.startsWith(prefix) || prefix.startsWith(stateAt.prefix)),
+    async probe(bucket) {
+      const report = await probe(store, bucket)
+      const unsafe = unsafeBecause(report)
+      await keepReport(state, `probes/${bucket}.json`, { ...report, probed: new Date(clock()).toISOString() })
+      return { ...report, ...(unsafe ? { unsafe } : {}) }
+    },
+  }
+}
+
+async function keepReport(state: StateStore, path: string, report: unknown): Promise<void> {
+  const present = await state.read(path, { parse: (value) => value })
+  await (present ? state.replace(path, report, present.etag) : state.create(path, report)) // a newer report by another instance stays
+}
+
+/** Where `s3://bucket/prefix` is. The prefix ends with a slash unless it is empty. */
+export function stateLocation(text: string): { readonly bucket: string; readonly prefix: string } {
+  const [bucket = "", ...segments] = text.slice("s3://".length).split("/")
+  const prefix = segments.filter((segment) => segment !== "").join("/")
+  return { bucket, prefix: prefix === "" ? "" : `${prefix}/` }
+}
+
+/**
+ * The state store in a bucket. It is probed first: on a store that ignores conditions two instances would overwrite each
+ * other's root keys, and a lifecycle rule that expires the keyring loses all data. Throws `unsafe-store` or
+ * `bucket-not-found`, saying what it did and what to do.
+ */
+export async function openState(store: Store, bucket: string, prefix: string): Promise<StateStore> {
+  const settings = await store.bucketSettings(bucket)
+  if (!settings) throw new Failure("bucket-not-found", `there is no bucket ${bucket} for the state`)
+  const rules = settings.lifecycle === "unknown" ? [] : settings.lifecycle
+  const rule = rules.find((one) => one.prefix.startsWith(prefix) || prefix.startsWith(one.prefix))
+  if (rule) throw refusedState(bucket, `a lifecycle rule on prefix "${rule.prefix}" ${rule.effect} what is in it`)
+  return stateStore(store, { bucket, prefix, form: await safeForm(store, bucket, prefix) })
+}
+
+async function safeForm(store: ObjectStore, bucket: string, prefix: string): Promise<EtagForm> {
+  const report = await probe(store, bucket, `${prefix}${PROBE_PREFIX}`)
+  const unsafe = unsafeBecause(report)
+  if (unsafe || !report.matchForm) throw refusedState(bucket, unsafe ?? "it refuses right conditions")
+  return report.matchForm
+}
+
+const refusedState = (bucket: string, why: string) =>
+  new Failure("unsafe-store", `bucket ${bucket} can't hold the state: ${why}; give another bucket by BUCKETSEAL_STATE`)
