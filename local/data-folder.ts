@@ -1,0 +1,81 @@
+/** The data folder of a stack on one machine: what was decided at its first start, and what its users need to know. */
+import { randomBytes, randomUUID } from "node:crypto"
+import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { Failure } from "../shared/errors.ts"
+
+/** Names and secrets made at the first start, in `settings.json` (mode 0600). */
+export interface FirstStart {
+  readonly account: string
+  readonly kmsInstance: string
+  readonly storeInstance: string
+  readonly eventsSecret: string
+}
+
+/** Credentials of the local S3 endpoint, in `s3-credentials.json` (mode 0600). */
+export interface S3Credentials {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+}
+
+/** The settings in the folder, made where there are none. Throws `bad-field` for a file that is no JSON object. */
+export async function readFirstStart(folder: string): Promise<FirstStart & Record<string, unknown>> {
+  const made: FirstStart = {
+    account: randomBytes(16).toString("hex"), // IBM's account ids are 32 hex digits
+    kmsInstance: randomUUID(),
+    storeInstance: randomUUID(),
+    eventsSecret: randomBytes(24).toString("base64url"),
+  }
+  return { ...made, ...await readOrMake(join(folder, "settings.json"), made) }
+}
+
+/** The local endpoint's credentials, made where there are none. */
+export async function readS3Credentials(folder: string): Promise<S3Credentials> {
+  const made = { accessKeyId: `BS${randomBytes(9).toString("hex").toUpperCase()}`, secretAccessKey: randomBytes(30).toString("base64url") }
+  return { ...made, ...await readOrMake(join(folder, "s3-credentials.json"), made) }
+}
+
+async function readOrMake(path: string, made: object): Promise<Record<string, unknown>> {
+  const text = await readText(path)
+  if (text === undefined) {
+    await writePrivate(path, `${JSON.stringify(made, null, 2)}\n`)
+    return { ...made }
+  }
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value }
+  } catch {
+    // falls through: said below
+  }
+  throw new Failure("bad-field", `${path} is no JSON object; mend it or bring it back from a backup`)
+}
+
+/** Makes the folder, readable by its owner only. Throws `bad-field` where it can't be written. */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new Failure("bad-field", `the data folder ${folder} can't be made; choose another by --data`, cause)
+  }
+}
+
+/** True if there is something at this path. */
+export async function exists(path: string): Promise<boolean> {
+  return stat(path).then(() => true, () => false)
+}
+
+/** Writes a file whole or not at all, mode 0600. */
+export async function writePrivate(path: string, text: string): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString("hex")}`
+  await writeFile(temporary, text, { mode: 0o600, flush: true })
+  await rename(temporary, path)
+}
+
+async function readText(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8")
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined
+    throw error
+  }
+}

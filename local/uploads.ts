@@ -1,0 +1,51 @@
+/** From upload events to `encrypt-object`, through the inbox. */
+import { encryptObject } from "../functions/encrypt-object.ts"
+import type { ObjectsContext } from "../shared/context.ts"
+import type { UploadEvent } from "../shared/objects/events.ts"
+import { inbox } from "../shared/objects/inbox.ts"
+
+/** Uploads being taken care of. */
+export interface Uploads {
+  /** Stores the events that are about registered places, and gives how many these are. */
+  accept(events: readonly UploadEvent[]): Promise<number>
+  /** Resolves when no accepted event is due or being handled. */
+  idle(): Promise<void>
+  close(): Promise<void>
+}
+
+const CONCURRENCY = 8 // two cores gain nothing beyond (measured: bench/RESULTS.md)
+
+/** Starts handling what is waiting, and accepts more. */
+export async function uploads(context: ObjectsContext): Promise<Uploads> {
+  const { state, clock, log, registrations } = context
+  const stopped = new AbortController()
+
+  async function dueOf({ bucket, key, time }: UploadEvent): Promise<number | undefined> {
+    const registration = await registrations.find(bucket, key)
+    return registration?.enabled ? (time ?? clock()) + registration.settle * 1_000 : undefined
+  }
+
+  async function handle(event: UploadEvent) {
+    const { items } = await encryptObject.run({ uploads: [event], ignored: 0 }, context, stopped.signal)
+    const unsettled = items.some(({ outcome }) => outcome === "not-settled")
+    return unsettled ? { again: (await dueOf(event)) ?? clock() } : {}
+  }
+
+  const events = await inbox({ state, clock, log, concurrency: CONCURRENCY, handle })
+  return {
+    async accept(all) {
+      const due = await Promise.all(all.map(async (event) => ({ event, due: await dueOf(event) })))
+      const registered = due.flatMap(({ event, due: at }) => (at === undefined ? [] : [{ event, due: at }]))
+      await events.accept(registered)
+      return registered.length
+    },
+    idle: () => events.idle(),
+    async close() {
+      const timer = setTimeout(() => stopped.abort(), GRACE_MS)
+      await events.close()
+      clearTimeout(timer)
+    },
+  }
+}
+
+const GRACE_MS = 5_000 // what is being sealed may end; a longer one is aborted, and its event stays in the inbox
