@@ -48,12 +48,17 @@ export class Failure extends Error {
   readonly code: FailureCode
   /** The request field or query parameter at fault, where there is one. */
   readonly target?: FailureTarget
+  /** Headers that an HTTP answer must carry with this status (Allow, Content-Range). */
+  readonly headers: Readonly<Record<string, string>>
 
-  constructor(code: FailureCode, message: string, cause?: unknown, target?: FailureTarget) {
+  constructor(
+    code: FailureCode, message: string, cause?: unknown, target?: FailureTarget, headers: Readonly<Record<string, string>> = {},
+  ) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = "Failure"
     this.code = code
     if (target) this.target = target
+    this.headers = headers
   }
 }
 

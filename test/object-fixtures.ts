@@ -11,7 +11,8 @@ import { registrationRequest, registrations, type Registration } from "../shared
 import { sealObject, type Sealer } from "../shared/objects/seal.ts"
 import type { ObjectRef, Store, Subject } from "../shared/ports.ts"
 import { PROBE_PREFIX, probe, unsafeBecause } from "../shared/store/probe.ts"
-import { counted, documentsInMemory, instance, makeRootKeys, setClock } from "./key-fixtures.ts"
+import { memoryState } from "./memory-state.ts"
+import { counted, instance, makeRootKeys, setClock } from "./key-fixtures.ts"
 
 export const ACCOUNT = "acc1"
 export const STORE_INSTANCE = "5a0b6c1e-0000-4000-8000-000000000001"
@@ -22,7 +23,7 @@ export type World = Awaited<ReturnType<typeof makeWorld>>
 /** Everything for one bucket: its root key made, its authorization given, the bucket registered with `settle` 0. */
 export async function makeWorld(store: Store, bucket: string, options: { register?: object; canUnwrap?: boolean; reopen?: boolean } = {}) {
   const clock = setClock(Date.now())
-  const state = counted(documentsInMemory())
+  const state = counted(memoryState())
   const rootKeys = makeRootKeys({ state, clock })
   const keyService = counted(rootKeys)
   const kept = policies(state, 0, clock)

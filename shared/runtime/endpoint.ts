@@ -71,14 +71,17 @@ export function answer<Context extends BaseContext>(
 }
 
 function find<Context extends BaseContext>(routes: readonly AnyRoute<Context>[], method: string, url: URL) {
-  let pathMatched = false
+  const allowed: string[] = []
   for (const route of routes) {
     const params = matchPath(route.path, url.pathname)
     if (!params || !queryMatches(route.query, url.searchParams)) continue
     if (route.method === method) return { route, params }
-    pathMatched = true
+    allowed.push(route.method)
   }
-  if (pathMatched) throw new Failure("method-not-allowed", `method ${method} isn't allowed here`)
+  if (allowed.length > 0) {
+    const allow = allowed.join(", ")
+    throw new Failure("method-not-allowed", `method ${method} isn't allowed here, only ${allow}`, undefined, undefined, { allow })
+  }
   throw new Failure("not-found", "there is nothing at this path")
 }
 

@@ -19,8 +19,9 @@ export function errorResponse(error: unknown, shape: ErrorShape, correlationId: 
   const entry = { code: failure.code, correlationId, cause: failure.cause }
   if (status >= 500) log.error(failure.message, entry)
   else log.info(failure.message, entry)
-  if (status === 304) return new Response(null, { status })
-  const headers = { "content-type": "application/json", "correlation-id": correlationId, "cache-control": "no-store" }
+  if (status === 304) return new Response(null, { status, headers: failure.headers })
+  const headers = { ...failure.headers, "content-type": "application/json", "correlation-id": correlationId, "cache-control": "no-store" }
+  if (status === 401) Object.assign(headers, { "www-authenticate": "Bearer" }) // RFC 9110, section 15.5.2
   const body = shape === "iam" ? iamBody(failure, correlationId) : keyProtectBody(failure)
   return new Response(JSON.stringify(body), { status, headers })
 }
