@@ -1,7 +1,7 @@
 /** The data folder of a stack on one machine: what was decided at its first start, and what its users need to know. */
 import { randomBytes, randomUUID } from "node:crypto"
 import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises"
-import { join } from "node:path"
+import { dirname, join, resolve } from "node:path"
 import { Failure } from "../shared/errors.ts"
 
 /** Names and secrets made at the first start, in `settings.json` (mode 0600). */
@@ -53,10 +53,17 @@ async function readOrMake(path: string, made: object): Promise<Record<string, un
 /** Makes the folder, readable by its owner only. Throws `bad-field` where it can't be written. */
 export async function makeFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await makeWithParents(resolve(folder))
   } catch (cause) {
     throw new Failure("bad-field", `the data folder ${folder} can't be made; choose another by --data`, cause)
   }
+}
+
+/** Not `mkdir` with `recursive`: in Node 20 that goes on for ever where a parent exists and takes no folders (/proc). */
+async function makeWithParents(folder: string): Promise<void> {
+  if (await exists(folder)) return
+  await makeWithParents(dirname(folder))
+  await mkdir(folder, { mode: 0o700 })
 }
 
 /** True if there is something at this path. */

@@ -10,14 +10,19 @@ export async function ownerKey(
   kept: string | undefined,
 ): Promise<string> {
   if (kept !== undefined && await identities.findKey({ secret: kept })) return kept
-  const owner = await findOwner(state, identities) ?? await makeOwner(identities, policies, account)
+  const description = "the account's owner"
+  const owner = await findOwner(state, identities)
+    ?? await identities.create({ kind: "user", name: "owner", description, account, actsFor: [] })
+  await empower(owner, policies)
   return (await identities.createKey(owner, "first start")).secret
 }
 
-async function makeOwner(identities: Identities, policies: Policies, account: string): Promise<Identity> {
-  const owner = await identities.create({ kind: "user", name: "owner", description: "the account's owner", account, actsFor: [] })
-  for (const draft of ownerPolicies(account, owner.id)) await policies.create(account, draft, owner.id)
-  return owner
+/** Gives the owner all roles, unless some policy is about him already: a first start may have ended before this. */
+async function empower({ id, account }: Identity, policies: Policies): Promise<void> {
+  const isAboutOwner = (attribute: { readonly name: string; readonly value: string }) => attribute.name === "iam_id" && attribute.value === id
+  const all = await policies.list(account)
+  if (all.some(({ subjects }) => subjects.some(({ attributes }) => attributes.some(isAboutOwner)))) return
+  for (const draft of ownerPolicies(account, id)) await policies.create(account, draft, id)
 }
 
 async function findOwner(state: StateStore, identities: Identities): Promise<Identity | undefined> {

@@ -18,26 +18,36 @@ export const ACCOUNT = "acc1"
 export const STORE_INSTANCE = "5a0b6c1e-0000-4000-8000-000000000001"
 const OWNER: Subject = { iamId: "IBMid-owner", account: ACCOUNT }
 
+/** How to deviate from a world that caches no decision. */
+export interface WorldOptions {
+  /** What the bucket is registered with, over the defaults. */
+  readonly register?: object
+  readonly canUnwrap?: boolean
+  /** How long registrations, policies, root keys and data keys are remembered. */
+  readonly cacheSeconds?: number
+}
+
 export type World = Awaited<ReturnType<typeof makeWorld>>
 
 /** Everything for one bucket: its root key made, its authorization given, the bucket registered with `settle` 0. */
-export async function makeWorld(store: Store, bucket: string, options: { register?: object; canUnwrap?: boolean; reopen?: boolean } = {}) {
+export async function makeWorld(store: Store, bucket: string, options: WorldOptions = {}) {
   const clock = setClock(Date.now())
   const state = counted(memoryState())
-  const rootKeys = makeRootKeys({ state, clock })
+  const { cacheSeconds = 0 } = options
+  const rootKeys = makeRootKeys({ state, clock, cacheSeconds })
   const keyService = counted(rootKeys)
-  const kept = policies(state, 0, clock)
+  const kept = policies(state, cacheSeconds, clock)
   const decide = authority(kept)
   const lines: string[] = []
   const write = (message: string, fields?: object) => void lines.push(JSON.stringify([message, fields]))
   const log = { info: write, warn: write, error: write }
-  const registered = registrations(state, clock, 0)
+  const registered = registrations(state, clock, cacheSeconds)
   const limits = { objects: 1024, bytes: 2 ** 40, seconds: 3600 }
   const makeKeyring = (canUnwrap: boolean) => dataKeys({ state, keyService, clock, limits, cacheSeconds: 300, canUnwrap })
   const common = { registrations: registered, authority: decide }
   const sealer: Sealer = {
     ...common, store, dataKeys: makeKeyring(options.canUnwrap ?? true), clock, log, random: randomBytes,
-    reopen: options.reopen ?? true, scratchPrefix: PROBE_PREFIX,
+    reopen: true, scratchPrefix: PROBE_PREFIX,
   }
   const opener: Opener = { ...common, store, dataKeys: makeKeyring(true) }
   const registrar: Registrar = {
@@ -81,7 +91,7 @@ export async function makeWorld(store: Store, bucket: string, options: { registe
 
 /** cloud-object-storage → kms, Reader, in the test account. */
 function authorization() {
-  const place = (serviceName: string, serviceInstance: string) => [
+  const place = (serviceName: string, serviceInstance: string): { name: "accountId" | "serviceName" | "serviceInstance"; value: string }[] => [
     { name: "accountId", value: ACCOUNT }, { name: "serviceName", value: serviceName }, { name: "serviceInstance", value: serviceInstance },
   ]
   return {

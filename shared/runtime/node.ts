@@ -60,6 +60,7 @@ function listen(server: Server, port: number, hostname: string): Promise<void> {
 /** Writes a response to the raw one. A body that fails half-way breaks the connection: @hono/node-server would add the
  *  error's text to the body and end it cleanly. */
 async function send(response: Response, outgoing: ServerResponse, headOnly: boolean, log: Log): Promise<void> {
+  if (!outgoing.req.complete) outgoing.setHeader("connection", "close") // the rest of a refused body is not waited for
   outgoing.writeHead(response.status, Object.fromEntries(response.headers))
   const body = response.body as ReadableStream<Uint8Array> | null
   if (!body || headOnly) return void outgoing.end()
