@@ -17,12 +17,15 @@ export async function ownerKey(
   return (await identities.createKey(owner, "first start")).secret
 }
 
-/** Gives the owner all roles, unless some policy is about him already: a first start may have ended before this. */
+/** Gives the owner all roles, unless he has the main one, which is given last: a first start may have ended before it. */
 async function empower({ id, account }: Identity, policies: Policies): Promise<void> {
   const isAboutOwner = (attribute: { readonly name: string; readonly value: string }) => attribute.name === "iam_id" && attribute.value === id
   const all = await policies.list(account)
-  if (all.some(({ subjects }) => subjects.some(({ attributes }) => attributes.some(isAboutOwner)))) return
-  for (const draft of ownerPolicies(account, id)) await policies.create(account, draft, id)
+  const [main] = ownerPolicies(account, id)
+  const hasMain = all.some(({ subjects, roles }) =>
+    roles[0]?.role_id === main?.roles[0]?.role_id && subjects.some(({ attributes }) => attributes.some(isAboutOwner)))
+  if (hasMain) return
+  for (const draft of ownerPolicies(account, id).toReversed()) await policies.create(account, draft, id)
 }
 
 async function findOwner(state: StateStore, identities: Identities): Promise<Identity | undefined> {

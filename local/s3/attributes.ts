@@ -1,0 +1,93 @@
+/** What is kept beside an object's bytes, from and to headers. */
+import type { Attributes, ObjectInfo, Tag } from "../../shared/ports.ts"
+import type { Call } from "./call.ts"
+import { S3Error } from "./errors.ts"
+
+const named = [
+  ["contentType", "content-type"],
+  ["cacheControl", "cache-control"],
+  ["contentDisposition", "content-disposition"],
+  ["contentEncoding", "content-encoding"],
+  ["contentLanguage", "content-language"],
+  ["expires", "expires"],
+  ["websiteRedirect", "x-amz-website-redirect-location"],
+  ["storageClass", "x-amz-storage-class"],
+] as const satisfies readonly (readonly [Exclude<keyof Attributes, "metadata">, string])[]
+
+const metadataPrefix = "x-amz-meta-"
+
+// S3 reference, "User-defined object metadata": 2 KB, counted as the UTF-8 bytes of names and values.
+const maxMetadataBytes = 2048
+
+// S3 reference, PutObject, x-amz-storage-class; without the archive classes, whose objects cannot be read at once.
+const storageClasses = [
+  "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR",
+]
+
+/** The attributes that a write carries. Throws `MetadataTooLarge` or `InvalidStorageClass`. */
+export function attributesOf(call: Call): Partial<Attributes> {
+  const attributes: { -readonly [name in keyof Attributes]?: Attributes[name] } = { metadata: metadataOf(call) }
+  for (const [name, header] of named) {
+    const value = header === "content-encoding" ? contentEncodingOf(call) : call.header(header)
+    if (value !== undefined) attributes[name] = value
+  }
+  const { storageClass } = attributes
+  if (storageClass !== undefined && !storageClasses.includes(storageClass)) throw new S3Error("InvalidStorageClass")
+  if (storageClass === "STANDARD") delete attributes.storageClass
+  return attributes
+}
+
+/** `aws-chunked` says how the request's body was sent; S3 keeps the rest. */
+function contentEncodingOf(call: Call): string | undefined {
+  const codings = call.header("content-encoding")?.split(",").map((coding) => coding.trim())
+  return codings?.filter((coding) => coding.toLowerCase() !== "aws-chunked").join(", ") || undefined
+}
+
+function metadataOf(call: Call): Record<string, string> {
+  const entries = [...call.headers]
+    .filter(([name]) => name.startsWith(metadataPrefix))
+    .map(([name, value]) => [name.slice(metadataPrefix.length), value] as const)
+  const bytes = entries.reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value), 0)
+  if (bytes > maxMetadataBytes) throw new S3Error("MetadataTooLarge")
+  return Object.fromEntries(entries)
+}
+
+// S3 reference, "Object tagging": 10 tags, keys of 128 and values of 256 characters.
+const maxTags = 10
+
+/** The tags that a write carries, form-encoded in `x-amz-tagging`; `undefined` if none. Throws `InvalidTag`. */
+export function tagsOf(call: Call): readonly Tag[] | undefined {
+  const header = call.header("x-amz-tagging")
+  if (header === undefined) return undefined
+  const tags = [...new URLSearchParams(header)]
+  const valid = tags.every(([name, value]) => name.length >= 1 && name.length <= 128 && value.length <= 256)
+  const names = new Set(tags.map(([name]) => name))
+  if (!valid || tags.length > maxTags || names.size < tags.length) throw new S3Error("InvalidTag")
+  return tags
+}
+
+/** The headers of an object in an answer. Text goes out as its UTF-8 bytes, as it came in. */
+export function headersOf(info: ObjectInfo): Record<string, string | undefined> {
+  const headers: Record<string, string | undefined> = {
+    ...validatorsOf(info),
+    "accept-ranges": "bytes",
+    "x-amz-version-id": info.versionId,
+    "x-amz-tagging-count": info.tagCount ? String(info.tagCount) : undefined,
+  }
+  for (const [name, header] of named) headers[header] = bytesOf(info[name])
+  for (const [name, value] of Object.entries(info.metadata)) headers[metadataPrefix + name] = bytesOf(value)
+  headers["content-type"] ??= "binary/octet-stream" // S3's default, PutObject reference.
+  return headers
+}
+
+/** ETag and Last-Modified. */
+export function validatorsOf(info: ObjectInfo): Record<string, string> {
+  return { etag: `"${info.etag}"`, "last-modified": new Date(info.lastModified).toUTCString() }
+}
+
+/** Text as a header value: its UTF-8 bytes, one character each. */
+export function bytesOf(text: string): string
+export function bytesOf(text: string | undefined): string | undefined
+export function bytesOf(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : Buffer.from(text).toString("latin1")
+}

@@ -1,0 +1,69 @@
+/** Conditional requests. */
+import type { ByteRange, ObjectInfo, WriteCondition } from "../../shared/ports.ts"
+import type { Call } from "./call.ts"
+import { S3Error } from "./errors.ts"
+
+/** Whether a read goes ahead, in the order of RFC 9110, section 13.2.2. */
+export function readDecision(call: Call, info: ObjectInfo): "read" | "not-modified" | "failed" {
+  const ifMatch = call.header("if-match")
+  const unmodifiedSince = dateOf(call.header("if-unmodified-since"))
+  const goesAhead = ifMatch === undefined
+    ? unmodifiedSince === undefined || wholeSeconds(info) <= unmodifiedSince
+    : matches(ifMatch, info.etag, "strong")
+  if (!goesAhead) return "failed"
+  const ifNoneMatch = call.header("if-none-match")
+  const modifiedSince = dateOf(call.header("if-modified-since"))
+  const unchanged = ifNoneMatch === undefined
+    ? modifiedSince !== undefined && wholeSeconds(info) <= modifiedSince
+    : matches(ifNoneMatch, info.etag, "weak")
+  return unchanged ? "not-modified" : "read"
+}
+
+/** The object's time as Last-Modified tells it: an HTTP date has no fractions. */
+const wholeSeconds = (info: ObjectInfo): number => Math.floor(info.lastModified / 1000) * 1000
+
+/** Whether If-Range, where it is given, lets the range be answered (RFC 9110, section 13.1.5). */
+export function rangeHolds(call: Call, info: ObjectInfo): boolean {
+  const validator = call.header("if-range")
+  if (validator === undefined) return true
+  const date = dateOf(validator)
+  return date === undefined ? matches(validator, info.etag, "strong") : date === wholeSeconds(info)
+}
+
+/** The one range asked for. `undefined` where there is none, or several, or it is not well-formed: then the whole is
+ *  answered (RFC 9110, section 14.2). */
+export function rangeOf(call: Call): ByteRange | undefined {
+  const [, first = "", last = ""] = /^bytes=[ \t]*(\d{0,15})-(\d{0,15})[ \t]*$/i.exec(call.header("range") ?? "") ?? []
+  if (first === "") return last === "" ? undefined : { suffix: Number(last) }
+  if (last === "") return { start: Number(first) }
+  return Number(last) < Number(first) ? undefined : { start: Number(first), end: Number(last) }
+}
+
+/** The condition of a write (S3 reference, "Conditional writes"): If-None-Match takes only `*`, If-Match one ETag. */
+export function writeConditionOf(call: Call): WriteCondition | undefined {
+  const ifMatch = call.header("if-match")
+  const ifNoneMatch = call.header("if-none-match")
+  if (ifMatch !== undefined && ifNoneMatch !== undefined) {
+    throw new S3Error("InvalidRequest", "Specify either If-Match or If-None-Match, not both.")
+  }
+  if (ifNoneMatch === "*") return { ifNoneMatch }
+  if (ifNoneMatch !== undefined || ifMatch?.includes(",") || ifMatch === "*") {
+    throw new S3Error("NotImplemented", "A write takes If-None-Match: * or If-Match with one entity tag.")
+  }
+  return ifMatch === undefined ? undefined : { ifMatch: unquoted(ifMatch) }
+}
+
+/** An entity tag without its quotes. */
+export const unquoted = (etag: string): string => etag.trim().replace(/^"(.*)"$/, "$1")
+
+/** Strong comparison takes no weak tag (RFC 9110, section 8.8.3.2). S3's tags hold no comma. */
+function matches(list: string, etag: string, comparison: "strong" | "weak"): boolean {
+  if (list.trim() === "*") return true
+  return list.split(",").some((tag) => unquoted(comparison === "weak" ? tag.trim().replace(/^W\//, "") : tag) === etag)
+}
+
+/** Milliseconds since the epoch, or `undefined` for what is no date: it is then ignored (RFC 9110, section 13.1.3). */
+function dateOf(value: string | undefined): number | undefined {
+  const time = value !== undefined && value.endsWith("GMT") ? Date.parse(value) : NaN
+  return Number.isNaN(time) ? undefined : time
+}

@@ -1,0 +1,103 @@
+/**
+ * The operations, as data. S3 tells operations of one method apart by query parameters, so a parameter that is not
+ * named here must never fall through to the plain verb: `DELETE /bucket?policy` is no `DELETE /bucket`.
+ */
+import {
+  createBucket, deleteBucket, getBucketLocation, getBucketVersioning, headBucket, listBuckets, putBucketVersioning,
+} from "./buckets.ts"
+import type { Answer, Call, Endpoint } from "./call.ts"
+import { S3Error, type FailureMeanings } from "./errors.ts"
+import { listObjects, listObjectsV2 } from "./list.ts"
+import {
+  abortMultipartUpload, completeMultipartUpload, createMultipartUpload, listParts, uploadPart,
+} from "./multipart.ts"
+import { deleteObject, getObject, getObjectTagging, headObject, putObject, responseOverrides } from "./objects.ts"
+
+/** One operation of S3. */
+export interface Route {
+  readonly method: string
+  readonly on: "service" | "bucket" | "object"
+  /** The parameters that make it this operation. */
+  readonly where?: readonly string[]
+  /** The parameters that it may have beside. */
+  readonly may?: readonly string[]
+  /** The headers that it must not have, since what they ask is not done here. */
+  readonly without?: readonly string[]
+  /** What a store's failures mean here. */
+  readonly failures?: FailureMeanings
+  readonly run: (call: Call, endpoint: Endpoint) => Promise<Answer>
+}
+
+const listing = ["prefix", "delimiter", "max-keys", "encoding-type"]
+
+const routes: readonly Route[] = [
+  { method: "GET", on: "service", run: listBuckets },
+
+  {
+    method: "PUT", on: "bucket", run: createBucket,
+    failures: { conflict: "BucketAlreadyExists", "store-refused": "InvalidBucketName" },
+  },
+  { method: "HEAD", on: "bucket", run: headBucket },
+  { method: "DELETE", on: "bucket", failures: { conflict: "BucketNotEmpty" }, run: deleteBucket },
+  { method: "GET", on: "bucket", where: ["location"], run: getBucketLocation },
+  { method: "GET", on: "bucket", where: ["versioning"], run: getBucketVersioning },
+  { method: "PUT", on: "bucket", where: ["versioning"], run: putBucketVersioning },
+  { method: "GET", on: "bucket", may: [...listing, "marker"], run: listObjects },
+  {
+    method: "GET", on: "bucket", where: ["list-type"], run: listObjectsV2,
+    may: [...listing, "continuation-token", "start-after", "fetch-owner"],
+    failures: { "store-refused": "InvalidArgument" }, // a token that is none
+  },
+
+  { method: "GET", on: "object", may: ["versionId", ...responseOverrides], run: getObject },
+  { method: "HEAD", on: "object", may: ["versionId", ...responseOverrides], run: headObject },
+  { method: "PUT", on: "object", run: putObject },
+  { method: "DELETE", on: "object", may: ["versionId"], without: ["if-match", "if-none-match"], run: deleteObject },
+  { method: "GET", on: "object", where: ["tagging"], may: ["versionId"], run: getObjectTagging },
+
+  { method: "POST", on: "object", where: ["uploads"], run: createMultipartUpload },
+  { method: "PUT", on: "object", where: ["partNumber", "uploadId"], run: uploadPart },
+  {
+    method: "POST", on: "object", where: ["uploadId"], run: completeMultipartUpload,
+    failures: { "store-refused": "InvalidPart" }, // all has been checked before, but a part may be replaced meanwhile
+  },
+  { method: "DELETE", on: "object", where: ["uploadId"], run: abortMultipartUpload },
+  { method: "GET", on: "object", where: ["uploadId"], may: ["max-parts", "part-number-marker"], run: listParts },
+]
+
+/** The operation that a request asks for. Throws `NotImplemented` for another of S3's, `MethodNotAllowed` for none. */
+export function routeOf(call: Pick<Call, "method" | "bucket" | "key" | "query" | "headers">): Route {
+  const on = call.bucket === "" ? "service" : call.key === "" ? "bucket" : "object"
+  const parameters = [...call.query.keys()].filter((name) => !isAboutTheRequest(name))
+  const route = routes.find(({ method, on: level, where = [], may = [] }) =>
+    method === call.method && level === on
+    && where.every((name) => parameters.includes(name))
+    && parameters.every((name) => where.includes(name) || may.includes(name)))
+  if (!route) throw new S3Error(isOfS3(call.method, on) ? "NotImplemented" : "MethodNotAllowed")
+  refuseHeaders(call.headers, route)
+  return route
+}
+
+/** Signature and headers of a presigned request, and the name of the operation that the AWS SDK adds. */
+const isAboutTheRequest = (parameter: string): boolean => /^x-amz-/i.test(parameter) || parameter === "x-id"
+
+const isOfS3 = (method: string, on: Route["on"]): boolean =>
+  on === "service" ? method === "GET" : ["GET", "HEAD", "PUT", "POST", "DELETE"].includes(method)
+
+// What would change the meaning of a request if it were overlooked.
+const notImplemented = new RegExp(
+  "^x-amz-(copy-source|server-side-encryption|(bucket-)?object-lock-|grant-|write-offset-bytes|mfa$|if-match-"
+  + "|rename-source|bypass-governance-retention)",
+)
+
+// Canned ACLs that say what holds anyway: everything belongs to the bucket's owner.
+const harmlessAcls = ["private", "bucket-owner-full-control"]
+
+function refuseHeaders(headers: Call["headers"], route: Route): void {
+  for (const [name, value] of headers) {
+    if (notImplemented.test(name) || route.without?.includes(name)) {
+      throw new S3Error("NotImplemented", undefined, [["Header", name]])
+    }
+    if (name === "x-amz-acl" && !harmlessAcls.includes(value)) throw new S3Error("AccessControlListNotSupported")
+  }
+}
