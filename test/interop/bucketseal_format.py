@@ -415,7 +415,8 @@ def run_seal(options, source, sink):
 
 
 def run_root_key(options, source):
-    versions = json.load(source)["versions"]  # oldest first
+    document = json.load(source)
+    versions = document.get("value", document)["versions"]  # as it is stored, or the value alone; oldest first
     wanted = [v for v in versions if v["id"] == (options.version or versions[-1]["id"])]
     if not wanted:
         raise Refused("undecryptable", "the document has no such version")
