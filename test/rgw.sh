@@ -70,6 +70,9 @@ osd_max_object_name_len = 2048
 [client]
 rgw_data = $folder/rgw
 rgw_frontends = beast endpoint=127.0.0.1:$port tcp_nodelay=1
+rgw_crypt_require_ssl = false
+rgw_crypt_s3_kms_backend = testing
+rgw_crypt_s3_kms_encryption_keys = testkey-1=$(head -c 32 /dev/urandom | base64)
 rgw_gc_obj_min_wait = 2
 rgw_gc_processor_period = 4
 rgw_gc_processor_max_time = 4

@@ -63,7 +63,8 @@ async function sealRegistered(
   if (!decision.allowed) {
     return { outcome: "parked", reason: "not-authorized", ...(decision.missing ? { missing: decision.missing } : {}) }
   }
-  const start = await readStart(sealer.store, ref, { expectedSize: hint.size, ...(signal ? { signal } : {}) })
+  const start = await readUnlessSseC(sealer, ref, hint, signal)
+  if (start === "sse-c") return { outcome: "parked", reason: "sse-c" }
   if (!start) return { outcome: "gone" }
   return refusal(ref, start.info) ?? unlessPlain(await examine(sealer, registration, ref, start))
     ?? (await rewriteSealed(sealer, registration, ref, start, signal))
@@ -74,10 +75,22 @@ export function sourceOf(registration: Pick<Registration, "source">): Subject {
   return { iamId: `crn-${registration.source}`, account: registration.source.split(":a/")[1]?.split(":")[0] ?? "", crn: registration.source }
 }
 
+/** A plain read that is answered 400 lacks the key that only the uploader has: AWS says InvalidRequest, RGW InvalidArgument. */
+async function readUnlessSseC({ store }: Sealer, ref: ObjectRef, hint: SealHint, signal?: AbortSignal) {
+  try {
+    return await readStart(store, ref, { expectedSize: hint.size, ...(signal ? { signal } : {}) })
+  } catch (error) {
+    if (isFailure(error, "store-refused") && statusIn(error.cause) === 400) return "sse-c"
+    throw error
+  }
+}
+
+const statusIn = (cause: unknown): unknown =>
+  typeof cause === "object" && cause !== null && "status" in cause ? cause.status : undefined
+
 /** What can't be rewritten without losing something, or must not be. */
 function refusal(ref: ObjectRef, info: ObjectInfo): SealResult | undefined {
   if (info.size === 0 && ref.key.endsWith("/")) return { outcome: "ignored", reason: "directory-marker" }
-  if (info.encryption?.kind === "customer") return { outcome: "parked", reason: "sse-c" }
   if (info.locked) return { outcome: "parked", reason: "locked" }
   return undefined
 }
