@@ -1,0 +1,38 @@
+/** Buckets of the local store. */
+import { Failure } from "../errors.ts"
+import type { BucketStore } from "../ports.ts"
+import { checkBucketName } from "./local-names.ts"
+import { abortUploads } from "./local-uploads.ts"
+import { bucketRecord } from "./local-versions.ts"
+import type { Local } from "./local.ts"
+
+/** The bucket part of the store. */
+export function localBuckets({ index, clock, look, commit }: Local): BucketStore {
+  return {
+    createBucket: async (bucket) => {
+      checkBucketName(bucket)
+      await commit(() => {
+        if (!index.buckets.doesExist(bucket)) void index.buckets.put(bucket, { created: clock(), versioning: "off" })
+      })
+    },
+    deleteBucket: (bucket) =>
+      commit((freed) => {
+        bucketRecord(index, bucket)
+        const all = { start: Buffer.from(`${bucket}\0`), end: Buffer.from(`${bucket}\x01`), limit: 1 }
+        if (index.current.getKeysCount(all) + index.older.getKeysCount(all) > 0) {
+          throw new Failure("conflict", "the bucket is not empty")
+        }
+        abortUploads(index, bucket, freed)
+        void index.buckets.remove(bucket)
+      }),
+    listBuckets: () =>
+      look(() => [...index.buckets.getRange().map(({ key, value }) => ({ name: key, created: value.created }))]),
+    bucketSettings: (bucket) =>
+      look(() => {
+        const record = index.buckets.get(bucket)
+        return record && { versioning: record.versioning, objectLock: false, replicated: false, lifecycle: [] }
+      }),
+    setVersioning: (bucket, versioning) =>
+      commit(() => void index.buckets.put(bucket, { ...bucketRecord(index, bucket), versioning })),
+  }
+}

@@ -1,0 +1,123 @@
+/** Objects in the local store: get, head, put, delete, tags. */
+import { randomBytes } from "node:crypto"
+import { Failure } from "../errors.ts"
+import type {
+  GetOptions, ObjectInfo, ObjectRef, ObjectStore, ReadOptions, StoredObject, WriteCondition, WriteResult,
+} from "../ports.ts"
+import { readExtents, type Received } from "./local-bodies.ts"
+import type { BucketRecord, Index, Version } from "./local-index.ts"
+import { checkRead, checkWrite, checkWriteOptions, keptOptions, resolveRange } from "./local-names.ts"
+import { bucketRecord, currentKey, findVersion, hideObject, putVersion, removeVersion } from "./local-versions.ts"
+import type { Local } from "./local.ts"
+
+const LOST_FILE_LIMIT = 100 // times that an object may be replaced between finding it and opening its file
+
+/** The object part of the store, but for listings. */
+export function localObjects(local: Local): Omit<ObjectStore, "list"> {
+  const { index, bodies, clock } = local
+  return {
+    get: async (ref, options = {}) => {
+      for (let attempt = 0; attempt < LOST_FILE_LIMIT; attempt++) {
+        const object = await openVersion(local, ref, options)
+        if (object !== "replaced") return object
+      }
+      throw new Failure("unavailable", "the object's file is missing")
+    },
+    head: (ref, options = {}) => local.look(() => visible(index, ref, options)?.info),
+    put: async (ref, body, options = {}) => {
+      const { signal, condition } = options
+      checkWriteOptions(options)
+      signal?.throwIfAborted()
+      index.read(() => checkReplace(index, ref, condition)) // early, to spare the body; decided again below
+      const received = await bodies.receive(body, { ...(signal && { signal }) })
+      const fields = { lastModified: clock(), size: body.length, etag: received.md5, ...keptOptions(options) }
+      const change = (freed: string[]) => {
+        checkReplace(index, ref, condition)
+        return putVersion(index, ref, { ...fields, body: nameBody(local, received, body.length) }, freed)
+      }
+      const version = await local.commit(change).catch((error: unknown) => forget(local, received, error))
+      return writeResult(local, ref, version)
+    },
+    delete: async (ref, { versionId } = {}) => {
+      await local.commit((freed) => {
+        if (versionId === undefined) hideObject(index, ref, clock(), freed)
+        else removeVersion(index, ref, versionId, freed)
+      })
+    },
+    getTags: (ref, options = {}) => local.look(() => visible(index, ref, options)?.version.tags),
+  }
+}
+
+/** Throws `bucket-not-found`, or `precondition-failed` if a write may not replace the current version. */
+export function checkReplace(index: Index, ref: ObjectRef, condition: WriteCondition | undefined): void {
+  bucketRecord(index, ref.bucket)
+  checkWrite(index.current.get(currentKey(ref)), condition)
+}
+
+/** What a write of this version answers. */
+export function writeResult(local: Local, { bucket }: ObjectRef, version: Version): WriteResult {
+  const versioning = local.index.read(() => local.index.buckets.get(bucket)?.versioning ?? "off")
+  return { etag: version.etag, ...(versioning !== "off" && { versionId: version.versionId }) }
+}
+
+/** A version as the port tells it. */
+export function objectInfo(version: Version, { versioning }: BucketRecord): ObjectInfo {
+  const { size, etag, lastModified, versionId, tags, attributes } = version
+  return { ...attributes, size, etag, lastModified, tagCount: tags.length, ...(versioning !== "off" && { versionId }) }
+}
+
+/** The version asked for, where it is an object and the condition holds. */
+function visible(index: Index, ref: ObjectRef, options: ReadOptions) {
+  const version = findVersion(index, ref, options.versionId)
+  if (version?.kind !== "object") return undefined
+  checkRead(version, options)
+  return { version, info: objectInfo(version, bucketRecord(index, ref.bucket)) }
+}
+
+/** Opens a version at one moment of the index. `replaced`: its file was removed before it could be opened. */
+async function openVersion(
+  local: Local,
+  ref: ObjectRef,
+  options: GetOptions,
+): Promise<StoredObject | undefined | "replaced"> {
+  const { index, bodies } = local
+  const found = index.read(() => {
+    const object = visible(index, ref, options)
+    if (!object) return undefined
+    const { body } = object.version
+    if ("file" in body) return { ...object, file: body.file, extents: index.files.get(body.file) ?? [] }
+    return { ...object, bytes: index.bodies.get(body.inline) }
+  })
+  if (!found) return undefined
+  const range = options.range && resolveRange(options.range, found.info.size)
+  const { start, end } = range ?? { start: 0, end: found.info.size - 1 }
+  const opened = { ...found.info, ...(range && { range }) }
+  if (!("file" in found)) {
+    if (!found.bytes) throw new Failure("internal", "the object's bytes are not in the index")
+    return { ...opened, body: once(found.bytes.subarray(start, end + 1)), cancel: () => undefined }
+  }
+  const handle = await bodies.open(found.file)
+  if (!handle) return "replaced"
+  return { ...opened, body: readExtents(handle, found.extents, start, end), cancel: () => void handle.close() }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, undefined> {
+  if (bytes.length > 0) yield bytes
+}
+
+/** Names received bytes in the index. */
+function nameBody({ index, bodies }: Local, received: Received, size: number): Version["body"] {
+  if ("bytes" in received) {
+    const inline = randomBytes(16).toString("hex")
+    void index.bodies.put(inline, received.bytes)
+    return { inline }
+  }
+  if (!bodies.exists(received.file)) throw new Failure("unavailable", "the object's file was taken for an orphan")
+  void index.files.put(received.file, [[0, size]])
+  return { file: received.file }
+}
+
+async function forget({ bodies }: Local, received: Received, error: unknown): Promise<never> {
+  if ("file" in received) await bodies.remove([received.file])
+  throw error
+}

@@ -1,0 +1,135 @@
+/**
+ * Versions in the local store, as Amazon S3 keeps them (user guide, "How S3 Versioning works"). Everything here runs
+ * inside a transaction of the index. `freed` collects the body files that are named no longer, to be removed after it.
+ */
+import { randomBytes } from "node:crypto"
+import { Failure } from "../errors.ts"
+import type { ObjectRef, Versioning } from "../ports.ts"
+import type { BucketRecord, Index, Marker, Version } from "./local-index.ts"
+import { keyBytes } from "./local-names.ts"
+
+const NULL_VERSION = "null"
+const SEQUENCE_SIZE = 6 // bytes: 2^48 versions, a million a second for nine years
+const LAST_SEQUENCE = 2 ** 48 - 1
+const VERSION_ID = /^[0-9a-f]{32}$/
+const zero = Buffer.of(0)
+
+/** The bucket's record. Throws `bucket-not-found`. */
+export function bucketRecord(index: Index, bucket: string): BucketRecord {
+  const record = index.buckets.get(bucket)
+  if (!record) throw new Failure("bucket-not-found", "there is no such bucket")
+  return record
+}
+
+/** The key of the object's current version. */
+export const currentKey = (ref: ObjectRef): Buffer => Buffer.concat([Buffer.from(ref.bucket), zero, keyBytes(ref)])
+
+/** The current version, or the version named; a delete marker only where it is named. Throws `bucket-not-found`. */
+export function findVersion(index: Index, ref: ObjectRef, versionId?: string): Version | Marker | undefined {
+  bucketRecord(index, ref.bucket)
+  const current = index.current.get(currentKey(ref))
+  return versionId === undefined || current?.versionId === versionId ? current : findOlder(index, ref, versionId)
+}
+
+/** Makes a version current and moves the one before it aside, or drops it, as the bucket's versioning says. */
+export function putVersion(
+  index: Index,
+  ref: ObjectRef,
+  fields: Omit<Version, "kind" | "versionId" | "sequence">,
+  freed: string[],
+): Version {
+  const { versioning } = bucketRecord(index, ref.bucket)
+  supersede(index, ref, versioning, freed)
+  const version: Version = { ...fields, kind: "object", ...nextId(index, versioning) }
+  void index.current.put(currentKey(ref), version)
+  return version
+}
+
+/** Deletes without naming a version: removes the object or, where the bucket has versions, hides it under a marker. */
+export function hideObject(index: Index, ref: ObjectRef, lastModified: number, freed: string[]): Marker | undefined {
+  const { versioning } = bucketRecord(index, ref.bucket)
+  supersede(index, ref, versioning, freed)
+  void index.current.remove(currentKey(ref))
+  if (versioning === "off") return undefined
+  const marker: Marker = { kind: "marker", lastModified, ...nextId(index, versioning) }
+  void index.older.put(olderKey(ref, marker.sequence), marker)
+  return marker
+}
+
+/** Deletes exactly the version named, for good; the newest one left is then current. */
+export function removeVersion(
+  index: Index,
+  ref: ObjectRef,
+  versionId: string,
+  freed: string[],
+): Version | Marker | undefined {
+  const version = findVersion(index, ref, versionId)
+  if (!version) return undefined
+  dropBody(index, version, freed)
+  const current = index.current.get(currentKey(ref))
+  if (version.sequence === current?.sequence) void index.current.remove(currentKey(ref))
+  else void index.older.remove(olderKey(ref, version.sequence))
+  if (!current || version.sequence === current.sequence) promote(index, ref)
+  return version
+}
+
+/** The key of a version that is not current: a later one comes first. */
+function olderKey(ref: ObjectRef, sequence: number): Buffer {
+  const order = Buffer.alloc(SEQUENCE_SIZE)
+  order.writeUIntBE(LAST_SEQUENCE - sequence, 0, SEQUENCE_SIZE)
+  return Buffer.concat([currentKey(ref), zero, order])
+}
+
+/** The newest version that is not current and that `test` holds for. */
+function newestOlder(
+  index: Index,
+  ref: ObjectRef,
+  test: (version: Version | Marker) => boolean = () => true,
+): Version | Marker | undefined {
+  const start = olderKey(ref, LAST_SEQUENCE)
+  const end = Buffer.concat([currentKey(ref), Buffer.of(1)])
+  for (const { key, value } of index.older.getRange({ start, end })) {
+    if (key.length === start.length && test(value)) return value // longer: of a key that has a 00 after this one
+  }
+  return undefined
+}
+
+function findOlder(index: Index, ref: ObjectRef, versionId: string): Version | Marker | undefined {
+  if (versionId === NULL_VERSION) return newestOlder(index, ref, (version) => version.versionId === NULL_VERSION)
+  if (!VERSION_ID.test(versionId)) return undefined
+  const version = index.older.get(olderKey(ref, parseInt(versionId.slice(0, 2 * SEQUENCE_SIZE), 16)))
+  return version?.versionId === versionId ? version : undefined
+}
+
+/** Moves the current version aside where it is to be kept; without versioning, or where the new one is the null version
+ *  too, drops what was the null version, wherever it is. */
+function supersede(index: Index, ref: ObjectRef, versioning: Versioning, freed: string[]): void {
+  const current = index.current.get(currentKey(ref))
+  const replaced = versioning === "enabled" ? undefined : findVersion(index, ref, NULL_VERSION)
+  if (replaced) dropBody(index, replaced, freed)
+  if (replaced && replaced.sequence !== current?.sequence) void index.older.remove(olderKey(ref, replaced.sequence))
+  if (current && replaced?.sequence !== current.sequence) void index.older.put(olderKey(ref, current.sequence), current)
+}
+
+function promote(index: Index, ref: ObjectRef): void {
+  const newest = newestOlder(index, ref)
+  if (newest?.kind !== "object") return
+  void index.current.put(currentKey(ref), newest)
+  void index.older.remove(olderKey(ref, newest.sequence))
+}
+
+function dropBody(index: Index, version: Version | Marker, freed: string[]): void {
+  if (version.kind === "marker") return
+  if ("inline" in version.body) return void index.bodies.remove(version.body.inline)
+  void index.files.remove(version.body.file)
+  freed.push(version.body.file)
+}
+
+/** The next place among all versions, and an id that begins with it so that it is found without searching. */
+function nextId(index: Index, versioning: Versioning): { sequence: number; versionId: string } {
+  const sequence = (index.counters.get("sequence") ?? 0) + 1
+  void index.counters.put("sequence", sequence)
+  if (versioning !== "enabled") return { sequence, versionId: NULL_VERSION }
+  const place = sequence.toString(16).padStart(2 * SEQUENCE_SIZE, "0")
+  return { sequence, versionId: place + randomBytes(16 - SEQUENCE_SIZE).toString("hex") }
+}

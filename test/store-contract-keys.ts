@@ -1,0 +1,23 @@
+/** Key beginnings that stores and clients have been seen to damage, each with what is special about it. */
+export const hostileKeys: readonly (readonly [what: string, key: string])[] = [
+  ["spaces", " a  b "],
+  ["a plus", "a+b"],
+  ["a percent", "100%"],
+  ["an escaped slash", "a%2Fb"],
+  ["a double slash", "a//b"],
+  ["a leading slash", "/a"],
+  ["two leading slashes", "//a"],
+  ["a dot-dot segment", "a/../b/"],
+  ["only dot-dot before it", "../"],
+  ["a dot segment", "./a/./b"],
+  ["an emoji", "😀/"],
+  ["letters that are not ASCII", "Grüße/日本"],
+  ["a combining accent", "e\u0301"],
+  ["a newline", "a\nb"],
+  ["carriage return and tab", "a\r\tb"],
+  ["XML's letters", `<a&b>"'`],
+  ["query letters", "?a=b&c#d"],
+  ["a backslash", "a\\b"],
+  ["reserved letters", "!*'();:@&=$,[]{}|^~`"],
+  ["a segment of 300 bytes", `${"s".repeat(300)}/`],
+]

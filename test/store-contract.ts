@@ -1,0 +1,78 @@
+/**
+ * What the `Store` port promises, as sentences that every implementation is held to. A store that is known to do
+ * something else names the sentence in `differences`, with the reason; what it does instead is then asserted.
+ */
+import { afterAll, beforeAll, describe, it } from "vitest"
+import type { EtagForm, Store } from "../shared/ports.ts"
+import { bucketSentences } from "./store-contract-buckets.ts"
+import { conditionSentences } from "./store-contract-conditions.ts"
+import { listSentences } from "./store-contract-lists.ts"
+import { objectSentences } from "./store-contract-objects.ts"
+import { uploadSentences } from "./store-contract-uploads.ts"
+import { versionSentences } from "./store-contract-versions.ts"
+
+/** A store under test. `bucket` makes a fresh bucket and sees to it that it is emptied and removed by `close`. */
+export interface Harness {
+  readonly store: Store
+  bucket(): Promise<string>
+  close(): Promise<void>
+}
+
+/** The sentences that a store may differ from; what is asserted then stands beside the sentence. */
+export type DifferenceName =
+  | "complete-conditions" // conditions on completeUpload are ignored
+  | "complete-twice" // completing a completed upload again succeeds
+  | "complete-unknown" // completing an upload that is not there is answered as if the store had broken: unavailable
+  | "left-out-parts" // completing must name every part that was stored
+  | "upload-tags" // tags given to createUpload are lost
+  | "versioned-conditions" // with versioning, ifNoneMatch * passes over an object, and the right ifMatch is refused
+  | "suspended-version-id" // a write with versioning suspended reports no version id
+
+/** Which sentences differ, each with its reason, and how the store wants an ETag in If-Match. */
+export type Differences = Partial<Record<DifferenceName, string>> & { readonly etagForm?: EtagForm }
+
+/** What a group of sentences is given. */
+export interface Subject {
+  /** The store; only inside a test or hook. */
+  readonly store: () => Store
+  /** A fresh bucket. */
+  readonly bucket: () => Promise<string>
+  readonly etagForm: EtagForm
+  /** A sentence of the port, or what the store is known to do instead of it. */
+  readonly sentence: (
+    name: DifferenceName,
+    says: string,
+    expected: () => Promise<void>,
+    instead: () => Promise<void>,
+  ) => void
+}
+
+/** Holds a store to the contract. */
+export function storeContract(name: string, make: () => Promise<Harness>, differences: Differences = {}): void {
+  describe(`Store: ${name}`, () => {
+    let harness: Harness | undefined
+    const opened = () => {
+      if (!harness) throw new Error("the store was not made")
+      return harness
+    }
+    beforeAll(async () => void (harness = await make()))
+    afterAll(() => harness?.close())
+
+    const subject: Subject = {
+      store: () => opened().store,
+      bucket: () => opened().bucket(),
+      etagForm: differences.etagForm ?? "quoted",
+      sentence: (difference, says, expected, instead) => {
+        const reason = differences[difference]
+        if (reason === undefined) it(says, expected)
+        else it(`differs: ${says} (${difference}: ${reason})`, instead)
+      },
+    }
+    describe("buckets", () => bucketSentences(subject))
+    describe("objects", () => objectSentences(subject))
+    describe("conditions", () => conditionSentences(subject))
+    describe("listings", () => listSentences(subject))
+    describe("uploads in parts", () => uploadSentences(subject))
+    describe("versions", () => versionSentences(subject))
+  })
+}
