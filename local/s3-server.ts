@@ -48,7 +48,9 @@ const maxIdle = 300_000
 
 async function listen(server: Server, port: number): Promise<number> {
   await new Promise<void>((resolve, reject) => {
-    server.once("error", reject)
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      reject(error.code === "EADDRINUSE" ? new Error(`port ${port} is taken; choose another one`, { cause: error }) : error)
+    })
     server.listen(port, "127.0.0.1", resolve)
   })
   const address = server.address()

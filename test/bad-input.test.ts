@@ -164,6 +164,16 @@ describe("bad input", () => {
     expect([status, stderr]).toEqual([code, expect.stringContaining(words)])
     expect(stderr).not.toMatch(/\bat .*:\d+:\d+/)
   })
+
+  it.each(["--port", "--s3-port"])("npm start with %s of a port that is taken says so", async (flag) => {
+    const { spawnSync } = await import("node:child_process")
+    const main = new URL("../dist/main.cjs", import.meta.url).pathname
+    const port = new URL(stack.env["BUCKETSEAL_URL"] ?? "").port
+    const other = flag === "--port" ? "--s3-port" : "--port"
+    const flags = ["--data", "elsewhere", flag, port, other, "0"]
+    const { status, stderr } = spawnSync(process.execPath, [main, ...flags], { encoding: "utf8", cwd: stack.folder, timeout: 20_000 })
+    expect([status, stderr]).toEqual([1, `port ${port} is taken; choose another one\n`])
+  })
 })
 
 interface KeyProtectError { resources: [{ errorMsg: string; reasons?: [{ code: string }] }] }

@@ -336,6 +336,25 @@ describe("the master key file", () => {
 })
 
 describe("no secret of a root key", () => {
+  it("is in memory for longer than one operation", async () => {
+    const seen: Uint8Array[] = []
+    const keep = (bytes: Uint8Array) => {
+      if (bytes.length === 32) seen.push(bytes)
+      return bytes
+    }
+    const sealer = fieldSealer(randomBytes(32), [], randomBytes)
+    const open: typeof sealer.open = (...args) => keep(sealer.open(...args))
+    const rootKeys = makeRootKeys({ sealer: { ...sealer, open }, random: (size) => keep(randomBytes(size)) })
+    const crn = await newRootKey(rootKeys)
+    const { ciphertext, plaintext } = await rootKeys.generate(crn, [])
+    await rootKeys.rotate(idOf(crn))
+    await rootKeys.rewrap(crn, ciphertext, [])
+    await rootKeys.unwrap(crn, ciphertext, ["wrong"]).catch(() => undefined)
+    const materials = seen.filter((bytes) => bytes !== plaintext)
+    expect(materials.length).toBeGreaterThanOrEqual(6)
+    expect(materials.every((bytes) => bytes.every((byte) => byte === 0))).toBe(true)
+  })
+
   it("stands in a stored document or comes out in an error", async () => {
     const state = memoryState()
     const masterKey = randomBytes(32)

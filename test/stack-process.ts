@@ -16,7 +16,7 @@ export interface StackProcess {
   output(): string
   /** The most memory it has had, in MiB (`VmHWM`). */
   peakMemory(): Promise<number>
-  /** Ends it by SIGTERM and gives its exit code. */
+  /** Ends it by SIGTERM and gives its exit code. Throws if it has written any of its own secrets. */
   stop(): Promise<number | null>
 }
 
@@ -44,9 +44,21 @@ export async function startStackProcess(variables: Record<string, string> = {}, 
     async stop() {
       child.kill("SIGTERM")
       const [code] = await exited
+      const leaked = (await secretsIn(data, variables)).filter((secret) => output.includes(secret))
+      if (leaked.length > 0) throw new Error(`the log holds ${leaked.length} of the stack's own secrets`)
       return code
     },
   }
+}
+
+/** Every secret in a data folder and in the variables that a stack was started with. */
+async function secretsIn(folder: string, variables: Record<string, string>): Promise<string[]> {
+  const texts = await Promise.all(["master.key", "settings.json", "s3-credentials.json", "local.env"].map((name) =>
+    readFile(join(folder, name), "utf8").catch(() => ""))) // with a state elsewhere there is no key file
+  const given = Object.entries(variables).filter(([name]) => /KEY$|SECRET$|SECRET_ACCESS_KEY$/.test(name)).map(([, value]) => value)
+  const names = /"(?:eventsSecret|secretAccessKey)": "([^"]+)"|(?:API_KEY|SECRET_ACCESS_KEY)='([^']+)'|^([A-Za-z0-9+/]{43}=)$/gm
+  const found = texts.flatMap((text) => [...text.matchAll(names)].map(([, json, env, line]) => json ?? env ?? line ?? ""))
+  return [...given, ...found].filter((secret) => secret.length >= 16)
 }
 
 /** Removes a stack's folder. */

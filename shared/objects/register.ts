@@ -44,9 +44,10 @@ export async function checkedRegistration(registrar: Registrar, target: Registra
   checkBucket(settings, request)
   const rootKey = await checkKey(registrar, settings, request)
   const store = await checkStore(registrar, target.bucket)
+  const { bucket, prefix } = target
   const now = new Date(registrar.clock()).toISOString()
   return (present: Registration | undefined): Registration => ({
-    ...request, rootKey, ...target, store: { ...store, probed: now },
+    ...request, rootKey, bucket, prefix, store: { ...store, probed: now },
     rootKeys: [...new Set([...(present?.rootKeys ?? []), rootKey])],
     created: present?.created ?? now, createdBy: present?.createdBy ?? target.by,
     ...(present ? { updated: now } : {}),
