@@ -10,7 +10,7 @@ import { stores } from "./stores.ts"
 
 const sizes = [0, 1, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537, 200_000, 5 * 2 ** 20 + 1]
 
-describe.each(stores)("sealing in place: %s", (_, open) => {
+describe.each(stores)("sealing in place: %s", (name, open) => {
   let opened: Awaited<ReturnType<typeof open>>
   let world: World
   let store: Store
@@ -51,11 +51,12 @@ describe.each(stores)("sealing in place: %s", (_, open) => {
 
   const golden: Partial<Attributes> = {
     contentType: "application/x-golden; charset=utf-8", cacheControl: "max-age=60", contentDisposition: 'attachment; filename="a b.txt"',
-    contentEncoding: "gzip", contentLanguage: "de", expires: "Wed, 21 Oct 2026 07:28:00 GMT", metadata: { one: "1", "with-dash": "two words" },
+    contentEncoding: "gzip", contentLanguage: "de", expires: "Wed, 21 Oct 2026 07:28:00 GMT",
+    websiteRedirect: "/elsewhere", metadata: { one: "1", "with-dash": "two words" },
   }
   const tags = [["team", "a b"], ["x+y", "1=2&3"]] as const
 
-  it.each(["contentType", "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "expires"] as const)("keeps %s", async (name) => {
+  it.each(["contentType", "cacheControl", "contentDisposition", "contentEncoding", "contentLanguage", "expires", "websiteRedirect"] as const)("keeps %s", async (name) => {
     const key = `golden-${name}`
     await put(key, patterned(100), golden)
     await world.seal(key)
@@ -74,6 +75,12 @@ describe.each(stores)("sealing in place: %s", (_, open) => {
     expect(await world.seal("golden-full")).toMatchObject({ outcome: "sealed" })
     expect((await store.head(world.ref("golden-full")))?.metadata).toEqual(metadata)
     expect((await world.plaintext("golden-full"))?.equals(patterned(100))).toBe(true)
+  })
+
+  if (name === "local") it("keeps the storage class (RGW has but one)", async () => {
+    await put("golden-class", patterned(100), { storageClass: "STANDARD_IA" })
+    await world.seal("golden-class")
+    expect((await store.head(world.ref("golden-class")))?.storageClass).toBe("STANDARD_IA")
   })
 
   it("keeps tags", async () => {
