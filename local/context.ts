@@ -1,6 +1,6 @@
 /** The context of the Node host: everything that any function needs, over the stores that the settings name. */
 import { randomBytes } from "node:crypto"
-import { withObjects, type IamContext, type KeysContext, type ObjectsContext } from "../shared/context.ts"
+import { rootKeyCacheSeconds, withObjects, type IamContext, type KeysContext, type ObjectsContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
 import type { ExternalIssuer } from "../shared/iam/external-tokens.ts"
 import { authority } from "../shared/iam/authority.ts"
@@ -32,7 +32,7 @@ export async function buildContext(settings: Settings, { objects, state }: Store
   const clock = Date.now
   const iam = buildIam(settings, { state, clock, log, sealer })
   const rootKeys = embedded({
-    state, sealer, clock, random: randomBytes, cacheSeconds: settings.cacheSeconds, instance: keyInstance(settings),
+    state, sealer, clock, random: randomBytes, cacheSeconds: rootKeyCacheSeconds(settings), instance: keyInstance(settings),
     waits: { rotate: ROTATE_WAIT, enable: ENABLE_WAIT },
   })
   return { ...iam, rootKeys, ...withObjects(iam, { store: objects, keyService: rootKeys, random: randomBytes }) }

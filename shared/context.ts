@@ -74,8 +74,13 @@ export function withObjects<Base extends BaseContext>(base: Base, parts: ObjectP
 
 function keyringOf({ settings, state, clock }: BaseContext, keyService: KeyService): DataKeys {
   const limits = { objects: settings.dekObjects, bytes: settings.dekBytes, seconds: settings.dekSeconds }
-  return dataKeys({ state, keyService, clock, limits, cacheSeconds: settings.cacheSeconds, canUnwrap: true })
+  const cacheSeconds = settings.cacheSeconds - rootKeyCacheSeconds(settings)
+  return dataKeys({ state, keyService, clock, limits, cacheSeconds, canUnwrap: true })
 }
+
+/** How old a root key's document may be when it is used. An unwrapped data key may be as old again as the rest of the limit:
+ *  the two add up, and a disabled root key must open nothing once `cacheSeconds` have passed. */
+export const rootKeyCacheSeconds = ({ cacheSeconds }: Settings): number => Math.min(1, cacheSeconds)
 
 function registrarOf({ settings, state, clock, authority }: BaseContext, { store, keyService }: ObjectParts): Registrar {
   const stateAt = settings.state === "local" || settings.store === "local" ? undefined : stateLocation(settings.state)

@@ -178,7 +178,7 @@ describe("several instances on one state store", () => {
     const state = counted(memoryState())
     const sealer = fieldSealer(randomBytes(32), [], randomBytes)
     const make = () => makeRootKeys({ clock, state, sealer, cacheSeconds })
-    return { clock, state, make, one: make(), two: make() }
+    return { clock, state, sealer, make, one: make(), two: make() }
   }
 
   it("lose no version when sixteen rotate at once", async () => {
@@ -189,6 +189,21 @@ describe("several instances on one state store", () => {
     expect(versions.length).toBe(17)
     const newest = rotated.map((key) => key.versions.at(-1)?.id)
     expect(new Set(versions.map(({ id }) => id))).toEqual(new Set([idOf(crn), ...newest]))
+  })
+
+  it("lose no version when one rotates between another's look and its write", async () => {
+    const { state, sealer, one, two } = twoInstances()
+    const crn = await newRootKey(one)
+    let calls = 0
+    const interrupted = new Proxy(state, {
+      get: (target, name) => async (...args: unknown[]) => {
+        if (++calls === 2) await two.rotate(idOf(crn))
+        return Reflect.apply(Reflect.get(target, name) as (...given: unknown[]) => unknown, target, args)
+      },
+    })
+    const { versions } = await makeRootKeys({ state: interrupted, sealer }).rotate(idOf(crn))
+    expect(versions.length).toBe(3)
+    expect((await two.get(idOf(crn))).versions).toEqual(versions)
   })
 
   it("open at once what another wrapped under a version they have not seen", async () => {

@@ -67,6 +67,7 @@ export function keyServiceContract(name: string, make: () => Promise<KeyServiceU
       ["joined", ["a", "b"], ["ab"]],
       ["cut otherwise", ["ab", "c"], ["a", "bc"]],
       ["in another case", ["a"], ["A"]],
+      ["with a comma for a border", ["a,b"], ["a", "b"]],
       ["with a quote for a border", ['a","b'], ["a", "b"]],
     ])("refuses AAD that is %s as undecryptable", async (_, sealed, opened) => {
       const { ciphertext } = await keyService.generate(key, sealed)
