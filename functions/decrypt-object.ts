@@ -32,8 +32,11 @@ async function decrypt(call: Call<unknown>, context: ObjectsContext): Promise<Re
   return new Response(bodyOf(object.read(start, end, signal)), { status: span ? 206 : 200, headers })
 }
 
-function refOf({ params, query }: Call<unknown>): ObjectRef {
+function refOf({ params, query, request }: Call<unknown>): ObjectRef {
   const key = params["key"] ?? query.get("key")
+  if (key?.includes("\ufffd") && !/%ef%bf%bd/i.test(request.url)) { // else this is another object's name, made by decoding
+    throw new Failure("bad-query", "key isn't valid percent-encoded UTF-8", undefined, { type: "query_param", name: "key" })
+  }
   if (!key) throw new Failure("bad-query", "name the object: /objects/{bucket}/{key} or /objects/{bucket}?key=…", undefined, { type: "query_param", name: "key" })
   return { bucket: params["bucket"] ?? "", key }
 }

@@ -7,7 +7,6 @@ import { checkedRegistration } from "../shared/objects/register.ts"
 import { registrationRequest, type Registration, type RegistrationRequest } from "../shared/objects/registrations.ts"
 import { json } from "../shared/runtime/body.ts"
 import { endpoint, type AnyRoute, type Call } from "../shared/runtime/endpoint.ts"
-import { checkPreconditions } from "../shared/runtime/range.ts"
 
 const bucketResource = ({ params }: Call<unknown>, { settings }: ObjectsContext) =>
   bucketCrn(settings.account, settings.storeInstance, params["bucket"] ?? "")
@@ -26,7 +25,7 @@ const put = endpoint({
     let status = 201
     const stored = await context.registrations.put(target.bucket, target.prefix, (present) => {
       if (present) status = 200
-      if (call.request.headers.has("if-match")) checkPreconditions(call.request.headers, present ? etagOf(present) : "")
+      checkCondition(call.request.headers, present)
       return make(present)
     })
     context.log.info("a bucket was registered", { bucket: target.bucket, prefix: target.prefix, rootKey: stored.rootKey })
@@ -62,6 +61,14 @@ const list = endpoint({
 })
 
 export const registrations: readonly AnyRoute<ObjectsContext>[] = [put, get, remove, list]
+
+/** If-Match: only this version is replaced; If-None-Match: *: nothing is. */
+function checkCondition(headers: Headers, present: Registration | undefined): void {
+  const match = headers.get("if-match")
+  const holds = (match === null || (present !== undefined && [`"${etagOf(present)}"`, "*"].includes(match)))
+    && (headers.get("if-none-match") !== "*" || present === undefined)
+  if (!holds) throw new Failure("precondition-failed", "the registration is another one than If-Match or If-None-Match says")
+}
 
 function targetOf({ params, query }: Call<unknown>) {
   const bucket = params["bucket"] ?? ""

@@ -26,26 +26,32 @@ export async function readFirstStart(folder: string): Promise<FirstStart & Recor
     storeInstance: randomUUID(),
     eventsSecret: randomBytes(24).toString("base64url"),
   }
-  return { ...made, ...await readOrMake(join(folder, "settings.json"), made) }
+  return readOrMake(join(folder, "settings.json"), made)
 }
 
 /** The local endpoint's credentials, made where there are none. */
 export async function readS3Credentials(folder: string): Promise<S3Credentials> {
   const made = { accessKeyId: `BS${randomBytes(9).toString("hex").toUpperCase()}`, secretAccessKey: randomBytes(30).toString("base64url") }
-  return { ...made, ...await readOrMake(join(folder, "s3-credentials.json"), made) }
+  return readOrMake(join(folder, "s3-credentials.json"), made)
 }
 
-async function readOrMake(path: string, made: object): Promise<Record<string, unknown>> {
+/** What the file holds, and of `made` what it lacks, which is then added to it: a name must not change at the next start. */
+async function readOrMake<Made extends object>(path: string, made: Made): Promise<Made & Record<string, unknown>> {
+  const present = await readObject(path)
+  const all = { ...made, ...present }
+  const lacks = Object.keys(made).some((name) => present === undefined || !(name in present))
+  if (lacks) await writePrivate(path, `${JSON.stringify(all, null, 2)}\n`)
+  return all
+}
+
+async function readObject(path: string): Promise<Record<string, unknown> | undefined> {
   const text = await readText(path)
-  if (text === undefined) {
-    await writePrivate(path, `${JSON.stringify(made, null, 2)}\n`)
-    return { ...made }
-  }
+  if (text === undefined) return undefined
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value }
   } catch {
-    // falls through: said below
+    // said below
   }
   throw new Failure("bad-field", `${path} is no JSON object; mend it or bring it back from a backup`)
 }

@@ -18,9 +18,10 @@ export const events: readonly AnyRoute<EventsContext>[] = ["/events", "/events/:
   guard: checkSecret,
   body: { kind: "json", parser: { parse: (value: unknown) => value } }, errors: "own",
   async run(call: Call<unknown>, context: EventsContext) {
-    const { uploads, ignored } = parseUploadEvents(call.body)
+    const { uploads, ignored, rejected } = parseUploadEvents(call.body)
+    if (rejected > 0) context.log.warn("upload events could not be read", { rejected })
     const accepted = await context.acceptEvents(uploads)
-    return json(202, { accepted, ignored: ignored + uploads.length - accepted, rejected: 0 })
+    return json(202, { accepted, ignored: ignored + uploads.length - accepted, rejected }) // Ceph repeats all but 2xx at once, for ever
   },
 }))
 

@@ -13,6 +13,7 @@ export interface Uploads {
   close(): Promise<void>
 }
 
+const RETRY_MS = 30_000 // where store or key service did not answer: until then the object stays plaintext, and parked
 const CONCURRENCY = 8 // two cores gain nothing beyond (measured: bench/RESULTS.md)
 
 /** Starts handling what is waiting, and accepts more. */
@@ -22,13 +23,13 @@ export async function uploads(context: ObjectsContext): Promise<Uploads> {
 
   async function dueOf({ bucket, key, time }: UploadEvent): Promise<number | undefined> {
     const registration = await registrations.find(bucket, key)
-    return registration?.enabled ? (time ?? clock()) + registration.settle * 1_000 : undefined
+    return registration?.enabled ? Math.min(time ?? clock(), clock()) + registration.settle * 1_000 : undefined
   }
 
   async function handle(event: UploadEvent) {
-    const { items } = await encryptObject.run({ uploads: [event], ignored: 0 }, context, stopped.signal)
-    const unsettled = items.some(({ outcome }) => outcome === "not-settled")
-    return unsettled ? { again: (await dueOf(event)) ?? clock() } : {}
+    const { items: [item] } = await encryptObject.run({ uploads: [event], ignored: 0, rejected: 0 }, context, stopped.signal)
+    if (item?.outcome === "not-settled") return { again: (await dueOf(event)) ?? clock() }
+    return item?.reason === "unavailable" ? { again: clock() + RETRY_MS } : {}
   }
 
   const events = await inbox({ state, clock, log, concurrency: CONCURRENCY, handle })

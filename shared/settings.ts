@@ -9,7 +9,7 @@ import { Failure } from "./errors.ts"
 z.config(en()) // zod/mini brings no texts of its own: without this every mistake reads "Invalid input"
 
 const whole = (least: number, most = Number.MAX_SAFE_INTEGER) => z.coerce.number().check(z.int(), z.gte(least), z.lte(most))
-const flag = z.pipe(z.enum(["true", "false", "1", "0"]), z.transform((text) => text === "true" || text === "1"))
+const flag = z.union([z.boolean(), z.pipe(z.enum(["true", "false", "1", "0"]), z.transform((text) => text === "true" || text === "1"))])
 const uuid = z.string().check(z.regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, "must be a lower-case UUID"))
 const url = z.string().check(z.regex(/^https?:\/\/[^/?#\s]+$/, "must be http(s)://host[:port], without a path"))
 const state = z.union([
@@ -31,13 +31,10 @@ const table = z.strictObject({
   masterKey: z.optional(z.string()),
   masterKeyFile: z.optional(z.string().check(z.minLength(1))),
   masterKeyOld: z.optional(z.string()),
-  kmsUrl: z.optional(url),
-  kmsApiKey: z.optional(z.string()),
   kmsInstance: uuid,
   account: z.string().check(z.regex(/^[0-9a-zA-Z_-]{1,64}$/, "must be 1 to 64 letters, digits, _ or -")),
   storeInstance: uuid,
   region: z._default(z.string().check(z.regex(/^[a-z0-9-]{1,32}$/)), "us-south"),
-  iamUrl: z.optional(url),
   issuer: z.optional(z.string().check(z.minLength(1))),
   jwksUrl: z.optional(z.string().check(z.regex(/^https?:\/\//, "must be an http(s) URL"))),
   audience: z.optional(z.string().check(z.minLength(1))),

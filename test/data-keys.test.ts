@@ -301,7 +301,7 @@ describe("a data key for opening", () => {
     const { id, dek } = await keys.forSealing(owner, 1)
     const before = [{ ...keyService.calls }, { ...state.calls }]
     expect(hex(await keys.forOpening(wanted(id)))).toBe(hex(dek))
-    expect(await keys.known(wanted(id))).toBe(true)
+    expect(await keys.rootKeyOf(wanted(id))).toBeDefined()
     expect([keyService.calls, state.calls]).toEqual(before)
   })
 
@@ -342,8 +342,8 @@ describe("a data key for opening", () => {
     const { id } = await make().forSealing(owner, 1)
     const before = { ...keyService.calls }
     const reader = make()
-    expect(await reader.known(wanted(id))).toBe(true)
-    expect(await reader.known(wanted(unknownId()))).toBe(false)
+    expect(await reader.rootKeyOf(wanted(id))).toBeDefined()
+    expect(await reader.rootKeyOf(wanted(unknownId()))).toBeUndefined()
     expect(keyService.calls).toEqual(before)
   })
 
@@ -359,7 +359,7 @@ describe("a data key for opening", () => {
     const { id } = await make().forSealing(owner, 1)
     const before = { ...state.calls }
     const reader = make()
-    expect(await reader.known(wanted(alter(id)))).toBe(false)
+    expect(await reader.rootKeyOf(wanted(alter(id)))).toBeUndefined()
     expect(await reader.forOpening(wanted(alter(id)))).toBeUndefined()
     expect(state.calls).toEqual(before)
   })
@@ -370,7 +370,7 @@ describe("a data key for opening", () => {
     const before = { ...keyService.calls }
     const reader = make()
     for (const other of [{ bucket: "other" }, { rootKeys: [] }, { rootKeys: [`${rootKey}x`] }]) {
-      expect(await reader.known({ ...wanted(id), ...other })).toBe(false)
+      expect(await reader.rootKeyOf({ ...wanted(id), ...other })).toBeUndefined()
       expect(await reader.forOpening({ ...wanted(id), ...other })).toBeUndefined()
     }
     expect(keyService.calls).toEqual(before)
@@ -428,7 +428,7 @@ describe("an identity that may wrap only", () => {
     expect(keyService.calls).toEqual({ generate: 1 })
     expect(hex(await writer.forOpening(wanted(id)))).toBe(hex(dek))
     const other = await make({ canUnwrap: false }).forSealing(owner, 1)
-    expect(await writer.known(wanted(other.id))).toBe(true)
+    expect(await writer.rootKeyOf(wanted(other.id))).toBeDefined()
     await expect(writer.forOpening(wanted(other.id))).rejects.toEqual(failing("forbidden"))
     expect(keyService.calls).toEqual({ generate: 2 })
   })

@@ -102,4 +102,29 @@ describe("the inbox", () => {
     expect([handled, (await state.list("inbox/")).paths]).toEqual([12_000, []])
     await box.close()
   })
+
+  it("a full memory of later events holds up none that is due", async () => {
+    const handled: string[] = []
+    const box = await open({ handle: async ({ key }) => { handled.push(key); return {} } }).opened
+    await box.accept(Array.from({ length: 10_000 }, (_, n) => due(`tomorrow${n}`, Date.now() + 86_400_000)))
+    await box.accept([due("now")])
+    for (let tries = 0; handled.length === 0 && tries < 500; tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(handled).toEqual(["now"])
+    await box.close()
+  })
+
+  it("one that takes long holds up none that becomes due meanwhile", async () => {
+    const handled: string[] = []
+    let release = () => undefined as void
+    const box = await open({ handle: async ({ key }) => {
+      if (key === "long") await new Promise<void>((resolve) => (release = resolve))
+      handled.push(key)
+      return {}
+    } }).opened
+    await box.accept([due("long"), due("soon", Date.now() + 50)])
+    for (let tries = 0; handled.length === 0 && tries < 500; tries++) await new Promise((resolve) => setTimeout(resolve, 10))
+    expect(handled).toEqual(["soon"])
+    release()
+    await box.close()
+  })
 })

@@ -4,6 +4,7 @@ import { parseHeader } from "../shared/crypto/header.ts"
 import { Failure } from "../shared/errors.ts"
 import type { Attributes, ObjectRef, Store } from "../shared/ports.ts"
 import { patterned } from "./bytes.ts"
+import { collect } from "../shared/objects/reading.ts"
 import { counted } from "./key-fixtures.ts"
 import { makeWorld, type World } from "./object-fixtures.ts"
 import { stores } from "./stores.ts"
@@ -103,6 +104,7 @@ describe.each(stores)("sealing in place: %s", (name, open) => {
     await put("slow/a", patterned(10))
     expect(await world.seal("slow/a", { uploaded: now - 1000 })).toEqual({ outcome: "not-settled", due: now + 59_000 })
     expect(await world.seal("slow/a", { uploaded: now - 60_000 })).toMatchObject({ outcome: "sealed" })
+    await world.register(world.bucket, {}, "off/")
     await world.register(world.bucket, { enabled: false }, "off/")
     await put("off/a", patterned(10))
     expect(await world.seal("off/a")).toEqual({ outcome: "not-registered" })
@@ -157,6 +159,27 @@ describe.each(stores)("sealing in place: %s", (name, open) => {
     expect(await world.seal("lying", {}, { ...world.sealer, store: lying })).toEqual({ outcome: "parked", reason: "stored-bytes-differ" })
   })
 
+  it("a write that was corrupted on its way is never called sealed", async () => {
+    const corrupting = { ...store, put: (ref: ObjectRef, body: never, options: never) => store.put(ref, spoiled(body), options) }
+    await put("corrupted", patterned(300_000))
+    expect(await world.seal("corrupted", {}, { ...world.sealer, store: corrupting })).toEqual({ outcome: "parked", reason: "stored-bytes-differ" })
+  })
+
+  it("where the ETag proves nothing, start, end and length of what is stored are looked at", async () => {
+    const opaque = { ...world.sealer, registrations: { ...world.registrations, async find(...all: Parameters<typeof world.registrations.find>) {
+      const found = await world.registrations.find(...all)
+      return found && { ...found, store: { ...found.store, etagIsMd5: false } }
+    } } }
+    await put("opaque", patterned(300_000))
+    expect(await world.seal("opaque", {}, opaque)).toMatchObject({ outcome: "sealed" })
+    const cut = { ...store, put: async (ref: ObjectRef, body: { length: number; stream: AsyncIterable<Uint8Array> }, options: never) => {
+      const bytes = await collect(body.stream)
+      return store.put(ref, flipped(bytes, bytes.length - 1), options)
+    } }
+    await put("opaque-spoiled", patterned(300_000))
+    expect(await world.seal("opaque-spoiled", {}, { ...opaque, store: cut as unknown as Store })).toEqual({ outcome: "parked", reason: "stored-bytes-differ" })
+  })
+
   it("a small object without tags costs two requests to the bucket, its echo one", async () => {
     await put("cheap", patterned(4096))
     const watched = counted(store)
@@ -177,6 +200,35 @@ describe.each(stores)("sealing in place: %s", (name, open) => {
     expect(await world.seal("unauthorized")).toMatchObject({ outcome: "sealed" })
     await world.policies.delete("acc1", made.id)
     await world.policies.create("acc1", world.authorization(), "IBMid-owner")
+  })
+
+  it("a data key's own root key must be authorized: another registered key does not stand in for it", async () => {
+    await put("old-key", patterned(10))
+    await world.seal("old-key")
+    const other = await world.rootKeys.create({ name: "other key", tags: [] }, "IBMid-owner")
+    for (const { id } of await world.policies.list("acc1")) await world.policies.delete("acc1", id)
+    const keyOnly = world.authorization()
+    const only = { ...keyOnly, resources: [{ attributes: [...keyOnly.resources[0]?.attributes ?? [], { name: "resource" as const, value: other.id }] }] }
+    const made = await world.policies.create("acc1", only, "IBMid-owner")
+    await world.register(world.bucket, { rootKey: other.crn })
+    await expect(world.plaintext("old-key")).rejects.toMatchObject({ code: "forbidden" })
+    expect(await world.seal("old-key")).toEqual({ outcome: "already-sealed", reason: "unverified" })
+    await world.policies.delete("acc1", made.id)
+    await world.policies.create("acc1", world.authorization(), "IBMid-owner")
+    await world.register(world.bucket, {})
+    expect((await world.plaintext("old-key"))?.equals(patterned(10))).toBe(true)
+  })
+
+  it("redrawing registrations makes nothing unreadable that is sealed", async () => {
+    await put("redrawn/a", patterned(10))
+    await world.seal("redrawn/a")
+    const other = await world.rootKeys.create({ name: "third key", tags: [] }, "IBMid-owner")
+    await world.register(world.bucket, { rootKey: other.crn }, "redrawn/")
+    expect((await world.plaintext("redrawn/a"))?.equals(patterned(10))).toBe(true)
+    await put("redrawn/b", patterned(10))
+    await world.seal("redrawn/b")
+    await world.registrations.remove(world.bucket, "redrawn/")
+    expect((await world.plaintext("redrawn/b"))?.equals(patterned(10))).toBe(true)
   })
 
   describe("what looks sealed and is not", () => {
@@ -252,6 +304,20 @@ describe.each(stores)("sealing in place: %s", (name, open) => {
     expect((await world.plaintext("half", 0, 16_384 * 16))?.equals(plaintext.subarray(0, 16_384 * 16 + 1))).toBe(true)
   })
 })
+
+/** The same stream with one byte changed, far behind the header. */
+function spoiled({ length, stream }: { length: number; stream: AsyncIterable<Uint8Array> }) {
+  async function* changed() {
+    let position = 0
+    for await (const piece of stream) {
+      const copy = Buffer.from(piece)
+      if (position <= 200_000 && 200_000 < position + copy.length) copy[200_000 - position] = (copy[200_000 - position] ?? 0) ^ 1
+      position += copy.length
+      yield copy
+    }
+  }
+  return { length, stream: changed() }
+}
 
 function messageAt(sealed: Buffer): number {
   const parsed = parseHeader(sealed)

@@ -232,8 +232,7 @@ describe("a stream that failed", () => {
   it("fails again each time it is asked, with the same error", async () => {
     const sealed = (await sealObject(dek, salt, header, patterned(20 * CHUNK_SIZE))).subarray(start)
     const stream = openMessage(dek, context, pieces(sealed.subarray(0, -1), 50_000))
-    const first = await stream.next()
-    expect(first.value?.length).toBe(16 * CHUNK_SIZE)
+    for (const chunks of [1, 16]) expect((await stream.next()).value?.length).toBe(chunks * CHUNK_SIZE)
     const errors: unknown[] = []
     for (let turn = 0; turn < 4; turn++) errors.push(await stream.next().catch((error: unknown) => error))
     expect(errors[0]).toEqual(undecryptable)

@@ -19,7 +19,7 @@ export async function* sealMessage(
   source: ByteSource,
   options: { readonly reopen: boolean },
 ): AsyncGenerator<Uint8Array, undefined> {
-  const out = Buffer.allocUnsafeSlow(PREFIX_SIZE + BATCH * SEALED_CHUNK_SIZE)
+  let out = Buffer.allocUnsafeSlow(PREFIX_SIZE + SEALED_CHUNK_SIZE) // most messages are small: the batch comes when it is needed
   out.set(salt)
   out.set(message.commitment, salt.length)
   const seal = options.reopen ? checkedSeal(message) : sealChunk
@@ -32,6 +32,7 @@ export async function* sealMessage(
       if (out.length - used >= SEALED_CHUNK_SIZE) continue
       yield out.subarray(0, used)
       used = 0
+      if (index === 1) out = Buffer.allocUnsafeSlow(BATCH * SEALED_CHUNK_SIZE)
     }
   }
   used += seal(message, index, cut.rest(), out, used)
@@ -86,7 +87,7 @@ export function openChunks(message: MessageKey, run: ChunkRun, source: ByteSourc
 }
 
 async function* openPieces(message: MessageKey, run: ChunkRun, source: ByteSource) {
-  const out = Buffer.allocUnsafeSlow(Math.min(BATCH, run.count + 1) * CHUNK_SIZE)
+  let out = Buffer.allocUnsafeSlow(CHUNK_SIZE)
   const cut = cutter(SEALED_CHUNK_SIZE)
   const end = run.first + run.count
   let used = 0
@@ -98,6 +99,7 @@ async function* openPieces(message: MessageKey, run: ChunkRun, source: ByteSourc
       if (out.length - used >= CHUNK_SIZE) continue
       yield out.subarray(0, used)
       used = 0
+      if (index === run.first + 1) out = Buffer.allocUnsafeSlow(BATCH * CHUNK_SIZE)
     }
   }
   if (Number.isFinite(end) && index !== end) throw undecryptable("fewer chunks than asked for")
@@ -142,9 +144,15 @@ async function splitFirst(iterator: AsyncIterator<Uint8Array>, size: number): Pr
   return { first: bytes.subarray(0, size), rest: continued(bytes.subarray(size), iterator) }
 }
 
-async function* continued(start: Uint8Array, iterator: AsyncIterator<Uint8Array>) {
-  if (start.length > 0) yield start
-  for (let step = await iterator.next(); !step.done; step = await iterator.next()) yield step.value
+/** Not a generator: one layer less for each piece. */
+function continued(start: Uint8Array, iterator: AsyncIterator<Uint8Array>): ByteSource {
+  let begun = start.length === 0
+  const next = (): Promise<IteratorResult<Uint8Array>> => {
+    if (begun) return iterator.next()
+    begun = true
+    return Promise.resolve({ done: false, value: start })
+  }
+  return { [Symbol.asyncIterator]: () => ({ next }) }
 }
 
 /** An async generator that threw says `done` when it is asked again, which would look like a clean end: keep the error. */

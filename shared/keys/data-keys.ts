@@ -11,6 +11,8 @@ import {
 import { keyCache } from "./key-cache.ts"
 import { sealingKeys, type DataKeyLimits, type DataKeyOwner, type MadeDataKey } from "./sealing-keys.ts"
 
+export type { WantedDataKey } from "./data-key-document.ts"
+
 /** Data keys for sealing and opening. A `dek` is 32 bytes in memory of the caller's own, which zeroes it after use. */
 export interface DataKeys {
   /** False for an identity that may only wrap: it can't check what it stored, nor open what others sealed. */
@@ -18,11 +20,12 @@ export interface DataKeys {
   /** A data key for one object of so many bytes: one in use, or a new one, which is durable before this answers. Throws
    *  what the key service throws, and `unsafe-store` where the state store does not give back what it took. */
   forSealing(owner: DataKeyOwner, bytes: number): Promise<{ readonly id: string; readonly dek: Uint8Array }>
-  /** The data key that a header names, or `undefined` if it is not `known`. Throws `undecryptable` if its wrapping
+  /** The data key that a header names, or `undefined` if there is none (`rootKeyOf`). Throws `undecryptable` if its wrapping
    *  does not open, `forbidden` if this identity may not unwrap and does not have it in memory. */
   forOpening(wanted: WantedDataKey): Promise<Uint8Array | undefined>
-  /** True if the keyring has this data key, for this bucket and under one of these root keys. Unwraps nothing. */
-  known(wanted: WantedDataKey): Promise<boolean>
+  /** The root key that wraps this data key, if the keyring has it for this bucket and under one of these root keys: whoever
+   *  is to use it must be authorized on that one. Unwraps nothing. */
+  rootKeyOf(wanted: WantedDataKey): Promise<string | undefined>
   /** Zeroes all keys in memory; use nothing of this afterwards. */
   close(): void
 }
@@ -118,7 +121,7 @@ export function dataKeys(options: DataKeysOptions): DataKeys {
       const since = clock()
       return unwrapped.put(cacheName(document), unwrap(document), since).copy()
     },
-    known: async (wanted) => (await find(wanted)) !== undefined,
+    rootKeyOf: async (wanted) => (await find(wanted))?.rootKey,
     close() {
       sealing.close()
       unwrapped.close()

@@ -4,7 +4,6 @@
  * writes AWS's shape) form-encodes them, Ceph RGW writes them raw.
  */
 import { z } from "zod/mini"
-import { Failure } from "../errors.ts"
 
 /** An object was written, some store says. */
 export interface UploadEvent {
@@ -17,10 +16,11 @@ export interface UploadEvent {
   readonly time?: number
 }
 
-/** What a delivery holds: uploads, and how many records were about something else. */
+/** What a delivery holds: uploads, how many records were about something else, and how many could not be read. */
 export interface ParsedEvents {
   readonly uploads: readonly UploadEvent[]
   readonly ignored: number
+  readonly rejected: number
 }
 
 const record = z.object({
@@ -48,45 +48,53 @@ const plain = z.strictObject({
 })
 
 /** Reads a delivery: an S3 notification (event structure 2.x of AWS, Ceph RGW), S3's test event, or plainly
- *  `{bucket, key, size?, time?}`. Throws `bad-body` for any other shape. */
+ *  `{bucket, key, size?, time?}`. What can't be read is counted, and never keeps the rest of its delivery from being read. */
 export function parseUploadEvents(delivery: unknown): ParsedEvents {
   const parsed = notification.safeParse(delivery)
   if (parsed.success) return fromRecords(parsed.data.Records)
-  if (testEvent.safeParse(delivery).success) return { uploads: [], ignored: 1 }
+  if (testEvent.safeParse(delivery).success) return { uploads: [], ignored: 1, rejected: 0 }
   const named = plain.safeParse(delivery)
-  if (named.success) return { uploads: [withoutUndefined(named.data)], ignored: 0 }
-  throw new Failure("bad-body", "this is no upload event that is known here")
+  if (named.success && isBucketName(named.data.bucket)) return { uploads: [withoutUndefined(named.data)], ignored: 0, rejected: 0 }
+  return { uploads: [], ignored: 0, rejected: 1 }
 }
 
 function fromRecords(records: readonly unknown[]): ParsedEvents {
-  const uploads = records.map(fromRecord).filter((event) => event !== undefined)
-  return { uploads, ignored: records.length - uploads.length }
+  const read = records.map(fromRecord)
+  const uploads = read.filter((event) => typeof event === "object")
+  const rejected = read.filter((event) => event === "rejected").length
+  return { uploads, ignored: records.length - uploads.length - rejected, rejected }
 }
 
-function fromRecord(value: unknown): UploadEvent | undefined {
+function fromRecord(value: unknown): UploadEvent | "ignored" | "rejected" {
   const parsed = record.safeParse(value)
-  if (!parsed.success) throw new Failure("bad-body", "a record isn't an S3 notification record", parsed.error)
+  if (!parsed.success) return "rejected"
   const { eventSource, eventName, eventTime, s3: { bucket, object } } = parsed.data
-  if (!eventName.replace(/^s3:/, "").startsWith("ObjectCreated:")) return undefined
-  const { size, eTag, versionId } = object
+  if (!eventName.replace(/^s3:/, "").startsWith("ObjectCreated:")) return "ignored"
+  const key = decodeKey(eventSource, object.key)
+  if (key === undefined || !isBucketName(bucket.name)) return "rejected"
+  const { eTag, versionId } = object
+  const size = Number(object.size ?? NaN)
   const time = Date.parse(eventTime ?? "")
   return withoutUndefined({
     bucket: bucket.name,
-    key: decodeKey(eventSource, object.key),
-    size: size === undefined || size === "" ? undefined : Number(size),
+    key,
+    size: object.size !== "" && Number.isSafeInteger(size) && size >= 0 ? size : undefined,
     etag: eTag?.replaceAll('"', "") || undefined,
     versionId: versionId === "null" ? undefined : versionId || undefined,
     time: Number.isNaN(time) ? undefined : time,
   })
 }
 
-function decodeKey(source: string, key: string): string {
+const isBucketName = (name: string): boolean => /^[a-zA-Z0-9][a-zA-Z0-9._-]{1,254}$/.test(name) // S3's rules, and the older ones
+
+/** The key as it is in the bucket; `undefined` for a source that is not known here, or a key that is not encoded right. */
+function decodeKey(source: string, key: string): string | undefined {
   if (source === "ceph:s3") return key
-  if (source !== "aws:s3") throw new Failure("bad-body", "the event's source isn't known here, so its key can't be decoded")
+  if (source !== "aws:s3") return undefined
   try {
     return decodeURIComponent(key.replaceAll("+", " "))
-  } catch (cause) {
-    throw new Failure("bad-body", "the event's key isn't form-encoded", cause)
+  } catch {
+    return undefined
   }
 }
 

@@ -50,24 +50,36 @@ export async function inbox(options: InboxOptions): Promise<Inbox> {
   const running = new Set<string>()
   const idlers: (() => void)[] = []
   let moreInState = true
+  let loading = false
   let closed = false
   let timer: NodeJS.Timeout | undefined
 
   function enqueue(entry: Entry): void {
-    if (queue.length >= HELD) return void (moreInState = true)
-    const at = queue.findLastIndex(({ due }) => due <= entry.due)
-    queue.splice(at + 1, 0, entry)
+    queue.splice(queue.findLastIndex(({ due }) => due <= entry.due) + 1, 0, entry)
+    if (queue.length <= HELD) return
+    queue.pop() // the latest waits in the state alone
+    moreInState = true
   }
 
+  /** Takes up what is in the state and not in memory, the earliest first. */
   async function load(): Promise<void> {
+    loading = true
     moreInState = false
-    const held = new Set([...running, ...queue.map(({ path }) => path)])
-    for (let startAfter = ROOT, more = true; more && queue.length < HELD; ) {
-      const page = await state.list(ROOT, startAfter === ROOT ? {} : { startAfter })
-      for (const path of page.paths) if (!held.has(path)) enqueue({ path, due: dueOfPath(path) })
-      more = page.more && page.paths.length > 0
-      startAfter = page.paths.at(-1) ?? startAfter
-      if (more && queue.length >= HELD) moreInState = true
+    try {
+      for (let startAfter = ROOT, more = true; more && queue.length < HELD; ) {
+        const page = await state.list(ROOT, startAfter === ROOT ? {} : { startAfter })
+        const held = new Set(queue.map(({ path }) => path))
+        for (const path of page.paths) if (!held.has(path) && !running.has(path)) enqueue({ path, due: dueOfPath(path) })
+        more = page.more && page.paths.length > 0
+        startAfter = page.paths.at(-1) ?? startAfter
+        if (more && queue.length >= HELD) moreInState = true
+      }
+    } catch (cause) {
+      moreInState = true
+      log.error("the inbox can't be listed", { cause })
+      await new Promise((resolve) => setTimeout(resolve, closed ? 0 : RETRY_MS).unref())
+    } finally {
+      loading = false
     }
   }
 
@@ -77,16 +89,15 @@ export async function inbox(options: InboxOptions): Promise<Inbox> {
       const entry = queue.shift()
       if (entry) void run(entry)
     }
-    if (running.size > 0) return
-    if (moreInState && queue.length === 0 && !closed) return void load().then(pump, (cause: unknown) => {
-      moreInState = true
-      log.error("the inbox can't be listed", { cause })
-      timer = setTimeout(pump, RETRY_MS)
-    })
-    for (const resolve of idlers.splice(0)) resolve()
+    if (moreInState && !loading && !closed && queue.length < HELD / 2) void load().then(pump)
     const next = queue[0]
-    if (next && !closed) timer = setTimeout(pump, Math.min(Math.max(0, next.due - clock()), RETRY_MS))
+    if (next && !closed && running.size < options.concurrency) {
+      timer = setTimeout(pump, Math.min(Math.max(0, next.due - clock()), RETRY_MS))
+    }
+    if (isIdle()) for (const resolve of idlers.splice(0)) resolve()
   }
+
+  const isIdle = () => running.size === 0 && !loading && !moreInState && (queue[0]?.due ?? Infinity) > clock()
 
   async function run(entry: Entry): Promise<void> {
     running.add(entry.path)
@@ -120,13 +131,14 @@ export async function inbox(options: InboxOptions): Promise<Inbox> {
   pump()
   return {
     async accept(events) {
-      const stored = await Promise.all(events.map(({ event, due }) => store(event, due)))
-      for (const entry of stored) enqueue(entry)
+      const stored = await Promise.allSettled(events.map(({ event, due }) => store(event, due)))
+      for (const one of stored) if (one.status === "fulfilled") enqueue(one.value)
       pump()
+      const failed = stored.find((one) => one.status === "rejected")
+      if (failed) throw failed.reason
     },
     async idle() {
-      if (running.size === 0 && (queue[0]?.due ?? Infinity) > clock() && !moreInState) return
-      await new Promise<void>((resolve) => void idlers.push(resolve))
+      if (!isIdle()) await new Promise<void>((resolve) => void idlers.push(resolve))
     },
     async close() {
       closed = true

@@ -2,16 +2,15 @@
  * Opening a sealed object: whole or a range, authenticated. Length and range are told only after the final chunk was
  * opened. A small object costs one request; a large one two (its end, its bytes) behind that for its start.
  */
-import { CHUNK_SIZE, chunkOffset, type MessageKey } from "../crypto/chunked.ts"
+import { CHUNK_SIZE, chunkOffset, undecryptable, type MessageKey } from "../crypto/chunked.ts"
 import { parseHeader, type Header } from "../crypto/header.ts"
 import { openChunks } from "../crypto/stream.ts"
 import { Failure } from "../errors.ts"
 import type { DataKeys } from "../keys/data-keys.ts"
 import type { Authority, ObjectInfo, ObjectRef, ObjectStore, ReadOptions, Subject } from "../ports.ts"
 import type { Registration, Registrations } from "./registrations.ts"
-import { isHere, openMessageKey, proveSize } from "./sealed.ts"
+import { isHere, messageKey, proveSize, sourceOf } from "./sealed.ts"
 import { readSpan, readStart, type ObjectStart } from "./reading.ts"
-import { sourceOf } from "./seal.ts"
 
 /** What opening needs. */
 export interface Opener {
@@ -46,7 +45,6 @@ export async function openObject(
   if (!start) return undefined
   const { header, size: headerSize } = headerOf(start)
   const registration = await registrationFor(opener, header, ref, reader)
-  await authorizeSource(opener, registration)
   const message = await messageOf(opener, registration, header, start, headerSize)
   const size = await proveSize(opener.store, ref, start, headerSize, message)
   return { info: start.info, size, read: (from, to, signal) => read(opener.store, ref, start, headerSize, message, from, to, size, signal) }
@@ -73,22 +71,20 @@ async function registrationFor(opener: Opener, header: Header, ref: ObjectRef, r
   return registration
 }
 
-async function authorizeSource({ authority }: Opener, registration: Registration): Promise<void> {
-  const decision = await authority.decide(sourceOf(registration), "kms.secrets.unwrap", registration.rootKey)
-  if (decision.allowed) return
-  throw new Failure("forbidden", "the bucket's service may not use the root key: its authorization is missing", decision.missing)
-}
-
+/** The message's key, if the bucket's service may still use the very root key that wraps the data key. */
 async function messageOf(
-  { dataKeys }: Opener, registration: Registration, header: Header, start: ObjectStart, headerSize: number,
+  { dataKeys, authority }: Opener, registration: Registration, header: Header, start: ObjectStart, headerSize: number,
 ): Promise<MessageKey> {
-  const dek = await dataKeys.forOpening({ id: header.dek, bucket: header.bucket, rootKeys: registration.rootKeys })
-  if (!dek) throw new Failure("undecryptable", "the object can't be decrypted", new Error("its data key isn't in the keyring"))
-  try {
-    return openMessageKey(dek, start.bytes, headerSize)
-  } finally {
-    dek.fill(0)
+  const wanted = { id: header.dek, bucket: header.bucket, rootKeys: registration.rootKeys }
+  const rootKey = await dataKeys.rootKeyOf(wanted)
+  if (rootKey === undefined) throw undecryptable("its data key isn't in the keyring")
+  const decision = await authority.decide(sourceOf(registration), "kms.secrets.unwrap", rootKey)
+  if (!decision.allowed) {
+    throw new Failure("forbidden", "the bucket's service may not use the root key: its authorization is missing", decision.missing)
   }
+  const dek = await dataKeys.forOpening(wanted)
+  if (!dek) throw undecryptable("its data key isn't in the keyring")
+  return messageKey(dek, start.bytes, headerSize)
 }
 
 async function* read(

@@ -19,6 +19,6 @@ export interface Parked {
 
 /** The reasons, as they stand in results and in `parked/`. */
 export type ParkReason =
-  | "not-authorized" | "key-unavailable" | "key-state" | "unavailable" | "archived" | "sse-c" | "locked" | "too-large"
+  | "not-authorized" | "key-state" | "unavailable" | "archived" | "sse-c" | "locked" | "too-large"
   | "moved" | "unknown-data-key" | "unknown-format" | "damaged-or-forged" | "store-forbids" | "store-refuses"
   | "condition-misbehaves" | "stored-bytes-differ" | "plaintext-version-left"

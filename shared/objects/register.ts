@@ -1,8 +1,8 @@
 /** What must hold before a bucket is registered, and the registration's document. */
 import { Failure } from "../errors.ts"
 import type { Authority, BucketSettings, Clock, EtagForm, KeyService } from "../ports.ts"
-import type { Registration, RegistrationRequest } from "./registrations.ts"
-import { sourceOf } from "./seal.ts"
+import type { Registration, RegistrationRequest, StoredRegistration } from "./registrations.ts"
+import { sourceOf } from "./sealed.ts"
 
 /** What the probe found, as far as registering goes by it. */
 export interface ProbedStore {
@@ -39,6 +39,7 @@ export interface RegistrationTarget {
  *  `bucket-not-found`, `key-not-found`, `key-state`, `forbidden` or `unsafe-store`, each saying what to do. */
 export async function checkedRegistration(registrar: Registrar, target: RegistrationTarget, request: RegistrationRequest) {
   checkTarget(registrar, target, request)
+  if (!request.enabled) return paused(registrar)
   const settings = await registrar.bucketSettings(target.bucket)
   if (!settings) throw new Failure("bucket-not-found", `there is no bucket ${target.bucket}`)
   checkBucket(settings, request)
@@ -46,12 +47,19 @@ export async function checkedRegistration(registrar: Registrar, target: Registra
   const store = await checkStore(registrar, target.bucket)
   const { bucket, prefix } = target
   const now = new Date(registrar.clock()).toISOString()
-  return (present: Registration | undefined): Registration => ({
+  return (present: Registration | undefined): StoredRegistration => ({
     ...request, rootKey, bucket, prefix, store: { ...store, probed: now },
-    rootKeys: [...new Set([...(present?.rootKeys ?? []), rootKey])],
     created: present?.created ?? now, createdBy: present?.createdBy ?? target.by,
     ...(present ? { updated: now } : {}),
   })
+}
+
+/** Pausing asks nothing of key, authorization and store, which may be why it is done: only `enabled` changes. */
+function paused({ clock }: Registrar) {
+  return (present: Registration | undefined): StoredRegistration => {
+    if (!present) throw new Failure("not-found", "there is no such registration to be paused")
+    return { ...present, enabled: false, updated: new Date(clock()).toISOString() }
+  }
 }
 
 function checkTarget(registrar: Registrar, { bucket, prefix }: RegistrationTarget, request: RegistrationRequest): void {
@@ -69,8 +77,9 @@ function checkBucket(settings: BucketSettings, request: RegistrationRequest): vo
   if (settings.objectLock === true) {
     throw new Failure("unsafe-store", "the bucket has Object Lock: plaintext could not be replaced, so it can't be registered")
   }
-  if (settings.replicated === true && !request.replicated) {
-    throw new Failure("unsafe-store", "the bucket is replicated, and the replica would keep plaintext; accept that with replicated: true")
+  if (settings.replicated !== false && !request.replicated) {
+    const what = settings.replicated === true ? "the bucket is replicated" : "the store doesn't say whether the bucket is replicated"
+    throw new Failure("unsafe-store", `${what}, and a replica would keep plaintext; accept that with replicated: true`)
   }
 }
 

@@ -41,21 +41,28 @@ const registration = z.object({
   ...registrationRequest.shape,
   bucket: z.string(),
   prefix: z.string(),
-  /** Every root key this registration has had: what is sealed under an earlier one still opens. */
-  rootKeys: z.array(z.string()),
   store: storeFacts,
   created: z.string(),
   createdBy: z.string(),
   updated: z.optional(z.string()),
 })
 
-const bucketDocument = z.object({ registrations: z.array(registration) })
+const bucketDocument = z.object({
+  registrations: z.array(registration),
+  /** Every root key that any registration of the bucket has had: what was sealed under it opens, where that is authorized. */
+  rootKeys: z.array(z.string()),
+})
+
+type BucketDocument = z.infer<typeof bucketDocument>
 
 /** What a caller asks for. */
 export type RegistrationRequest = z.infer<typeof registrationRequest>
 
 /** A registration as it is stored. */
-export type Registration = z.infer<typeof registration>
+export type StoredRegistration = z.infer<typeof registration>
+
+/** A registration, and the root keys its bucket has had. */
+export type Registration = StoredRegistration & { readonly rootKeys: readonly string[] }
 
 /** Registrations of all buckets. */
 export interface Registrations {
@@ -66,7 +73,7 @@ export interface Registrations {
   /** All of one bucket, or of every bucket, read now. */
   list(bucket?: string): Promise<readonly Registration[]>
   /** Stores what `change` makes of the present one, and gives it. `change` may run several times. */
-  put(bucket: string, prefix: string, change: (present: Registration | undefined) => Registration): Promise<Registration>
+  put(bucket: string, prefix: string, change: (present: Registration | undefined) => StoredRegistration): Promise<Registration>
   /** True if there was one. */
   remove(bucket: string, prefix: string): Promise<boolean>
 }
@@ -75,30 +82,40 @@ export interface Registrations {
 export function registrations(state: StateStore, clock: Clock, cacheSeconds: number): Registrations {
   const cache = new Map<string, { readonly until: number; readonly etag: string | undefined; readonly all: readonly Registration[] }>()
 
+  let changes = 0 // a read that began before a change must not be remembered behind it
+
   async function cached(bucket: string): Promise<readonly Registration[]> {
     const known = cache.get(bucket)
     if (known && clock() < known.until) return known.all
     const until = clock() + cacheSeconds * 1_000 // counted from before the read: never older than the limit
+    const before = changes
     const document = known?.etag === undefined
       ? await state.read(pathOf(bucket), bucketDocument)
       : await state.readIfChanged(pathOf(bucket), bucketDocument, known.etag)
     const entry = document === "unchanged" && known
       ? { ...known, until }
-      : { until, etag: (document as Stored)?.etag, all: (document as Stored)?.value.registrations ?? [] }
+      : { until, etag: (document as Stored)?.etag, all: allIn((document as Stored)?.value) }
     if (cache.size >= CACHED_BUCKETS) cache.clear()
-    cache.set(bucket, entry)
+    if (before === changes) cache.set(bucket, entry)
     return entry.all
   }
 
-  async function change(bucket: string, edit: (all: readonly Registration[]) => readonly Registration[]): Promise<void> {
+  async function change(
+    bucket: string, edit: (all: readonly Registration[]) => readonly StoredRegistration[],
+  ): Promise<readonly Registration[]> {
     for (let attempt = 0; attempt < CAS_ATTEMPTS; attempt++) {
       const document = await state.read(pathOf(bucket), bucketDocument)
-      const value = { registrations: edit(document?.value.registrations ?? []) }
+      const present = allIn(document?.value)
+      const edited = edit(present)
+      if (edited === present) return present
+      const had = [...document?.value.rootKeys ?? [], ...edited.map(({ rootKey }) => rootKey)]
+      const value: BucketDocument = { registrations: edited.map(withoutRootKeys), rootKeys: [...new Set(had)] }
       const done = document
         ? await state.replace(pathOf(bucket), value, document.etag)
         : await state.create(pathOf(bucket), value)
+      changes += 1
       cache.delete(bucket)
-      if (done !== undefined) return
+      if (done !== undefined) return allIn(value)
     }
     throw new Failure("conflict", "others are changing this bucket's registrations; try again")
   }
@@ -112,34 +129,40 @@ export function registrations(state: StateStore, clock: Clock, cacheSeconds: num
     },
     async get(bucket, prefix) {
       const document = await state.read(pathOf(bucket), bucketDocument)
-      return document?.value.registrations.find((one) => one.prefix === prefix)
+      return allIn(document?.value).find((one) => one.prefix === prefix)
     },
     async list(bucket) {
-      const paths = bucket === undefined ? await allPaths(state) : [pathOf(bucket)]
-      const documents = await Promise.all(paths.map((path) => state.read(path, bucketDocument)))
-      return documents.flatMap((document) => document?.value.registrations ?? [])
+      const all: Registration[] = []
+      for (const path of bucket === undefined ? await allPaths(state) : [pathOf(bucket)]) {
+        all.push(...allIn((await state.read(path, bucketDocument))?.value))
+      }
+      return all
     },
     async put(bucket, prefix, make) {
-      let made: Registration | undefined
-      await change(bucket, (all) => {
-        made = make(all.find((one) => one.prefix === prefix))
-        return [...all.filter((one) => one.prefix !== prefix), made]
-      })
-      if (!made) throw new Error("unreachable: `change` ran its edit or threw")
+      const all = await change(bucket, (present) =>
+        [...present.filter((one) => one.prefix !== prefix), make(present.find((one) => one.prefix === prefix))])
+      const made = all.find((one) => one.prefix === prefix)
+      if (!made) throw new Error("a registration was made for another prefix")
       return made
     },
     async remove(bucket, prefix) {
       let found = false
       await change(bucket, (all) => {
         found = all.some((one) => one.prefix === prefix)
-        return all.filter((one) => one.prefix !== prefix)
+        return found ? all.filter((one) => one.prefix !== prefix) : all
       })
       return found
     },
   }
 }
 
-type Stored = { readonly etag: string; readonly value: z.infer<typeof bucketDocument> } | undefined
+/** The registrations of a document, each with the bucket's root keys. */
+const allIn = (document: BucketDocument | undefined): readonly Registration[] =>
+  (document?.registrations ?? []).map((one) => ({ ...one, rootKeys: document?.rootKeys ?? [] }))
+
+const withoutRootKeys = ({ rootKeys: _, ...stored }: StoredRegistration & { rootKeys?: unknown }): StoredRegistration => stored
+
+type Stored = { readonly etag: string; readonly value: BucketDocument } | undefined
 
 const CACHED_BUCKETS = 1_000 // an instance that meets more starts its cache anew
 const CAS_ATTEMPTS = 20

@@ -3,13 +3,12 @@
  * sealed. A small object without tags costs two requests to the bucket, one with tags three.
  */
 import { isFailure, type FailureCode } from "../errors.ts"
-import type { Clock, ObjectInfo, ObjectRef, Subject } from "../ports.ts"
-import type { Authority } from "../ports.ts"
+import type { Authority, Clock, ObjectInfo, ObjectRef } from "../ports.ts"
 import type { ParkReason, SealResult } from "./outcome.ts"
 import { readStart } from "./reading.ts"
 import type { Registration, Registrations } from "./registrations.ts"
 import { rewriteSealed, type Rewriter } from "./rewrite.ts"
-import { examine, type Kind } from "./sealed.ts"
+import { examine, sourceOf, type Kind } from "./sealed.ts"
 
 /** What sealing needs. */
 export interface Sealer extends Rewriter {
@@ -38,13 +37,14 @@ export async function sealObject(
   if (ref.key.startsWith(sealer.scratchPrefix)) return { outcome: "ignored", reason: "scratch" }
   const registration = await sealer.registrations.find(ref.bucket, ref.key)
   if (!registration?.enabled) return { outcome: "not-registered" }
-  const due = hint.uploaded + registration.settle * 1_000
+  const due = Math.min(hint.uploaded, sealer.clock()) + registration.settle * 1_000
   if (due > sealer.clock()) return { outcome: "not-settled", due }
   try {
     return await sealRegistered(sealer, registration, ref, hint, signal)
   } catch (error) {
+    if (isFailure(error, "bucket-not-found")) return { outcome: "gone" }
     const reason = isFailure(error) ? parkReasons[error.code] : undefined
-    if (!reason) throw error
+    if (!reason || signal?.aborted) throw error
     sealer.log.warn("an object can't be sealed now", { ...ref, reason, cause: error })
     return { outcome: "parked", reason }
   }
@@ -66,13 +66,8 @@ async function sealRegistered(
   const start = await readUnlessSseC(sealer, ref, hint, signal)
   if (start === "sse-c") return { outcome: "parked", reason: "sse-c" }
   if (!start) return { outcome: "gone" }
-  return refusal(ref, start.info) ?? unlessPlain(await examine(sealer, registration, ref, start))
+  return refusal(ref, start.info) ?? unlessPlain(await examine(sealer, ref, start))
     ?? (await rewriteSealed(sealer, registration, ref, start, signal))
-}
-
-/** The service that acts for a registration: its bucket, by CRN (`crn-` and the CRN is IAM's id for it). */
-export function sourceOf(registration: Pick<Registration, "source">): Subject {
-  return { iamId: `crn-${registration.source}`, account: registration.source.split(":a/")[1]?.split(":")[0] ?? "", crn: registration.source }
 }
 
 /** A plain read that is answered 400 lacks the key that only the uploader has: AWS says InvalidRequest, RGW InvalidArgument. */
@@ -80,13 +75,13 @@ async function readUnlessSseC({ store }: Sealer, ref: ObjectRef, hint: SealHint,
   try {
     return await readStart(store, ref, { expectedSize: hint.size, ...(signal ? { signal } : {}) })
   } catch (error) {
-    if (isFailure(error, "store-refused") && statusIn(error.cause) === 400) return "sse-c"
+    if (isFailure(error, "store-refused") && lacksKey(error.cause)) return "sse-c"
     throw error
   }
 }
 
-const statusIn = (cause: unknown): unknown =>
-  typeof cause === "object" && cause !== null && "status" in cause ? cause.status : undefined
+const lacksKey = (cause: unknown): boolean =>
+  typeof cause === "object" && cause !== null && "code" in cause && ["InvalidRequest", "InvalidArgument"].includes(String(cause.code))
 
 /** What can't be rewritten without losing something, or must not be. */
 function refusal(ref: ObjectRef, info: ObjectInfo): SealResult | undefined {

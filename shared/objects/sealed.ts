@@ -3,10 +3,11 @@ import { chunkOffset, messageShape, openPrefix, type MessageKey } from "../crypt
 import { parseHeader, type Header } from "../crypto/header.ts"
 import { openChunks } from "../crypto/stream.ts"
 import { isFailure } from "../errors.ts"
-import type { DataKeys } from "../keys/data-keys.ts"
-import type { ObjectInfo, ObjectRef, ObjectStore } from "../ports.ts"
+import { parseCrn } from "../iam/crn.ts"
+import type { DataKeys, WantedDataKey } from "../keys/data-keys.ts"
+import type { Authority, ObjectInfo, ObjectRef, ObjectStore, Subject } from "../ports.ts"
 import { collect, readSpan, type ObjectStart } from "./reading.ts"
-import type { Registration } from "./registrations.ts"
+import type { Registration, Registrations } from "./registrations.ts"
 
 /** What an object turns out to be. Only `plain` is sealed over; only `sealed` counts as sealed. */
 export type Kind =
@@ -16,43 +17,57 @@ export type Kind =
 export interface Examiner {
   readonly store: ObjectStore
   readonly dataKeys: DataKeys
+  readonly registrations: Registrations
+  readonly authority: Authority
 }
 
 /** Examines an object by its start. A header alone proves nothing: whoever reads an object can copy its header, salt and
- *  commitment in front of plaintext, so the first and the final chunk are opened where this function may unwrap. */
-export async function examine(
-  { store, dataKeys }: Examiner,
-  registration: Registration,
-  ref: ObjectRef,
-  start: ObjectStart,
-): Promise<Kind> {
+ *  commitment in front of plaintext, so the first and the final chunk are opened where this function may unwrap, and the
+ *  service of the bucket that the header names may use the root key for that. */
+export async function examine(examiner: Examiner, ref: ObjectRef, start: ObjectStart): Promise<Kind> {
   const parsed = parseHeader(start.bytes)
   if (parsed.kind === "none") return "plain"
   if (parsed.kind === "unknown-format") return "unknown-format"
-  if (!isHere(parsed.header, ref) && registration.moved !== "allow") return "moved"
-  const name = { id: parsed.header.dek, bucket: parsed.header.bucket, rootKeys: registration.rootKeys }
-  if (!(await dataKeys.known(name))) return "unknown-data-key"
-  if (!dataKeys.canUnwrap) return "sealed-unverified"
-  const dek = await dataKeys.forOpening(name)
-  if (!dek) return "unknown-data-key"
+  const { header, size } = parsed
+  const registration = await examiner.registrations.find(header.bucket, header.key)
+  if (!isHere(header, ref) && registration?.moved !== "allow") return "moved"
+  const wanted = { id: header.dek, bucket: header.bucket, rootKeys: registration?.rootKeys ?? [] }
+  const rootKey = await examiner.dataKeys.rootKeyOf(wanted)
+  if (!registration || rootKey === undefined) return "unknown-data-key"
+  const { allowed } = await examiner.authority.decide(sourceOf(registration), "kms.secrets.unwrap", rootKey)
+  if (!allowed || !examiner.dataKeys.canUnwrap) return "sealed-unverified"
+  return proveSealed(examiner, ref, start, wanted, size)
+}
+
+async function proveSealed(
+  { store, dataKeys }: Examiner, ref: ObjectRef, start: ObjectStart, wanted: WantedDataKey, headerSize: number,
+): Promise<Kind> {
   try {
-    const message = openMessageKey(dek, start.bytes, parsed.size)
-    await openEnds(store, ref, start, parsed.size, message)
+    const dek = await dataKeys.forOpening(wanted)
+    if (!dek) return "unknown-data-key"
+    await openEnds(store, ref, start, headerSize, messageKey(dek, start.bytes, headerSize))
     return "sealed"
   } catch (error) {
     if (!isFailure(error, "undecryptable")) throw error
     return "damaged-or-forged"
-  } finally {
-    dek.fill(0)
   }
+}
+
+/** The service that acts for a registration: its bucket, by CRN (`crn-` and the CRN is IAM's id for it). */
+export function sourceOf({ source }: Pick<Registration, "source">): Subject {
+  return { iamId: `crn-${source}`, account: parseCrn(source)?.account ?? "", crn: source }
 }
 
 /** True where the header names the place at which the object was found. */
 export const isHere = (header: Header, ref: ObjectRef): boolean => header.bucket === ref.bucket && header.key === ref.key
 
-/** The message's key, its commitment checked. `headerSize` bytes of context come before the message. */
-export function openMessageKey(dek: Uint8Array, start: Buffer, headerSize: number): MessageKey {
-  return openPrefix(dek, start.subarray(0, headerSize), start.subarray(headerSize))
+/** The message's key, its commitment checked; `dek` is zeroed. `headerSize` bytes of context come before the message. */
+export function messageKey(dek: Uint8Array, start: Buffer, headerSize: number): MessageKey {
+  try {
+    return openPrefix(dek, start.subarray(0, headerSize), start.subarray(headerSize))
+  } finally {
+    dek.fill(0)
+  }
 }
 
 async function openEnds(store: ObjectStore, ref: ObjectRef, start: ObjectStart, headerSize: number, message: MessageKey) {

@@ -49,7 +49,7 @@ function keyProtectBody(failure: Failure): unknown {
   const status = statusOf(failure.code)
   const reason = reasonOf(failure.code)
   const errorMsg = `${statusText[status] ?? "Error"}: ${failure.message}`
-  const moreInfo = "docs/key-protect.md"
+  const moreInfo = "https://cloud.ibm.com/apidocs/key-protect"
   const reasons = [{ code: reason, message: failure.message, status, moreInfo, ...(failure.target ? { target: failure.target } : {}) }]
   return {
     metadata: { collectionType: "application/vnd.ibm.kms.error+json", collectionTotal: 1 },

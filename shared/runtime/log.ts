@@ -26,9 +26,16 @@ export function withoutErrors(fields: Record<string, unknown>): Record<string, u
 const MOST_CAUSES = 6 // a chain longer than this says nothing new
 
 function describe(value: unknown, depth: number): unknown {
-  if (!(value instanceof Error) || depth > MOST_CAUSES) return value instanceof Error ? undefined : value
-  const code = "code" in value && typeof value.code === "string" ? { code: value.code } : {}
-  const stack = isFailure(value) || depth > 0 ? {} : { stack: value.stack }
-  const cause = value.cause === undefined ? {} : { cause: describe(value.cause, depth + 1) }
-  return { error: value.message, ...code, ...stack, ...cause }
+  if (typeof value !== "object" || value === null) return value
+  if (depth > MOST_CAUSES) return undefined
+  if (value instanceof Error) return describeError(value, depth)
+  if (Array.isArray(value)) return value.map((one: unknown) => describe(one, depth + 1))
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, describe(one, depth + 1)]))
+}
+
+function describeError(error: Error, depth: number): unknown {
+  const code = "code" in error && typeof error.code === "string" ? { code: error.code } : {}
+  const stack = isFailure(error) || depth > 0 ? {} : { stack: error.stack }
+  const cause = error.cause === undefined ? {} : { cause: describe(error.cause, depth + 1) }
+  return { error: error.message, ...code, ...stack, ...cause }
 }

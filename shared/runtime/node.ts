@@ -33,20 +33,23 @@ export async function nodeHost({ handle, log, version, port, hostname }: NodeHos
   const app = new Hono<{ Bindings: HttpBindings }>()
   app.get("/health", () => json(200, { status: "ok", version }))
   app.all("*", async ({ env, req }) => {
-    const response = hasDotSegment(env.incoming.url ?? "")
+    const response = hasDotSegment(env.incoming.url ?? "") || env.incoming.url?.includes("#")
       ? errorResponse(dotSegment(), "own", crypto.randomUUID(), log)
       : await handle(req.raw)
     await send(response, env.outgoing, req.method === "HEAD", log)
     return RESPONSE_ALREADY_SENT
   })
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server // HTTP/1.1: no TLS options given
+  server.timeout = MOST_IDLE_MS
   await listen(server, port, hostname)
   const address = server.address()
   if (typeof address !== "object" || !address) throw new Error("the server has no address")
   return { port: address.port, close: (graceMs = 5_000) => close(server, graceMs) }
 }
 
-const dotSegment = () => new Failure("bad-query", "a path can't hold . or .. segments; name such keys by ?key=")
+const MOST_IDLE_MS = 300_000 // a reader that stops reading would hold its connection to the store for ever
+
+const dotSegment = () => new Failure("bad-query", "a path can't hold #, or . and .. as segments; name such keys by ?key=")
 
 function listen(server: Server, port: number, hostname: string): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -71,6 +74,7 @@ async function send(response: Response, outgoing: ServerResponse, headOnly: bool
     outgoing.end()
   } catch (error) {
     log.warn("a response broke off", { cause: error })
+    await reader.cancel().catch(() => undefined)
     outgoing.destroy()
   }
 }

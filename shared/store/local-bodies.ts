@@ -8,7 +8,7 @@ import type { Body, RequestOptions } from "../ports.ts"
 import type { Extent, Index } from "./local-index.ts"
 
 /** Objects of at most this many bytes are kept in the index. */
-export const INLINE_LIMIT = 16 * 1024
+const INLINE_LIMIT = 16 * 1024
 
 const READ_SIZE = 256 * 1024 // bytes of one read, and of memory held by one reader
 
@@ -172,7 +172,7 @@ async function openExisting(path: string, flags: string): Promise<FileHandle | u
 }
 
 /** Makes the names in a folder durable. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, "r")
   await handle.sync().finally(() => handle.close())
 }

@@ -1,6 +1,7 @@
 /** Buckets of the local store. */
 import { Failure } from "../errors.ts"
 import type { BucketStore } from "../ports.ts"
+import { hasKeys } from "./local-index.ts"
 import { checkBucketName } from "./local-names.ts"
 import { abortUploads } from "./local-uploads.ts"
 import { bucketRecord } from "./local-versions.ts"
@@ -18,10 +19,9 @@ export function localBuckets({ index, clock, look, commit }: Local): BucketStore
     deleteBucket: (bucket) =>
       commit((freed) => {
         bucketRecord(index, bucket)
-        const all = { start: Buffer.from(`${bucket}\0`), end: Buffer.from(`${bucket}\x01`), limit: 1 }
-        if (index.current.getKeysCount(all) + index.older.getKeysCount(all) > 0) {
-          throw new Failure("conflict", "the bucket is not empty")
-        }
+        const all = { start: Buffer.from(`${bucket}\0`), end: Buffer.from(`${bucket}\x01`) }
+        const filled = hasKeys(index.current, all) || hasKeys(index.older, all)
+        if (filled) throw new Failure("conflict", "the bucket is not empty")
         abortUploads(index, bucket, freed)
         void index.buckets.remove(bucket)
       }),

@@ -82,24 +82,29 @@ export interface Index {
 export function openIndex(path: string): Index {
   // Without overlappingSync a commit is on disk before it is visible, so nobody acts on what a power cut would undo.
   const root = open({ path, overlappingSync: false, maxDbs: 8 })
-  const named = { keyEncoding: "binary", encoding: "json" } as const
-  const text = { encoding: "json" } as const
+  const byBytes = { keyEncoding: "binary", encoding: "json" } as const
+  const byText = { encoding: "json" } as const
   root.readerCheck() // a killed process leaves its place in the table of readers, which has few
   return {
-    buckets: root.openDB("buckets", text),
-    current: root.openDB("current", named),
-    older: root.openDB("older", named),
+    buckets: root.openDB("buckets", byText),
+    current: root.openDB("current", byBytes),
+    older: root.openDB("older", byBytes),
     bodies: root.openDB("bodies", { encoding: "binary" }),
-    files: root.openDB("files", text),
-    uploads: root.openDB("uploads", named),
-    parts: root.openDB("parts", named),
-    counters: root.openDB("counters", text),
+    files: root.openDB("files", byText),
+    uploads: root.openDB("uploads", byBytes),
+    parts: root.openDB("parts", byBytes),
+    counters: root.openDB("counters", byText),
     read: (look) => {
       root.resetReadTxn() // else a read sees what was newest at an earlier read of the same event loop turn
       return look()
     },
     ...groupCommit(root),
   }
+}
+
+/** Whether a table has a key from `start` to before `end`. (`getKeysCount` counts on past its `limit`: lmdb 3.5.6.) */
+export function hasKeys(table: Database<unknown, Uint8Array>, range: { start: Uint8Array; end: Uint8Array }): boolean {
+  return [...table.getKeys({ ...range, limit: 1 })].length > 0
 }
 
 /**

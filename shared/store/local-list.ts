@@ -1,7 +1,7 @@
 /** Listings of the local store. Each reads only the entries it gives, and one more to know whether there are more. */
 import { Failure } from "../errors.ts"
 import type { ListedObject, ListOptions, ListPage } from "../ports.ts"
-import type { Index, Version } from "./local-index.ts"
+import { hasKeys, type Index, type Version } from "./local-index.ts"
 import { bucketRecord } from "./local-versions.ts"
 
 const PAGE_LIMIT = 1000 // (S3 API reference, ListObjectsV2)
@@ -20,7 +20,7 @@ export function listObjects(index: Index, bucket: string, options: ListOptions):
     if (run.rolledUp !== undefined) prefixes.push(run.rolledUp)
     start = run.next
   }
-  const more = start && index.current.getKeysCount({ start, end: bound.end, limit: 1 }) > 0
+  const more = start && hasKeys(index.current, { start, end: bound.end })
   return { objects, prefixes, ...(start && more && { next: start.toString("base64url") }) }
 }
 

@@ -1,6 +1,6 @@
 /** Objects in the local store: get, head, put, delete, tags. */
 import { randomBytes } from "node:crypto"
-import { Failure } from "../errors.ts"
+import { Failure, isFailure } from "../errors.ts"
 import type {
   GetOptions, ObjectInfo, ObjectRef, ObjectStore, ReadOptions, StoredObject, WriteCondition, WriteResult,
 } from "../ports.ts"
@@ -17,6 +17,7 @@ export function localObjects(local: Local): Omit<ObjectStore, "list"> {
   const { index, bodies, clock } = local
   return {
     get: async (ref, options = {}) => {
+      options.signal?.throwIfAborted()
       for (let attempt = 0; attempt < LOST_FILE_LIMIT; attempt++) {
         const object = await openVersion(local, ref, options)
         if (object !== "replaced") return object
@@ -61,7 +62,7 @@ export function writeResult(local: Local, { bucket }: ObjectRef, version: Versio
 }
 
 /** A version as the port tells it. */
-export function objectInfo(version: Version, { versioning }: BucketRecord): ObjectInfo {
+function objectInfo(version: Version, { versioning }: BucketRecord): ObjectInfo {
   const { size, etag, lastModified, versionId, tags, attributes } = version
   return { ...attributes, size, etag, lastModified, tagCount: tags.length, ...(versioning !== "off" && { versionId }) }
 }
@@ -117,7 +118,8 @@ function nameBody({ index, bodies }: Local, received: Received, size: number): V
   return { file: received.file }
 }
 
+/** Removes the file of a write that was refused. After a failed commit it stays for `sweep`, which asks the index. */
 async function forget({ bodies }: Local, received: Received, error: unknown): Promise<never> {
-  if ("file" in received) await bodies.remove([received.file])
+  if ("file" in received && !isFailure(error, "unavailable")) await bodies.remove([received.file])
   throw error
 }

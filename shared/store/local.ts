@@ -4,9 +4,9 @@
  * power cut as far as the disk keeps what it was told to.
  */
 import { mkdir } from "node:fs/promises"
-import { join } from "node:path"
+import { dirname, join, resolve } from "node:path"
 import type { Clock, Store } from "../ports.ts"
-import { openBodies, type Bodies } from "./local-bodies.ts"
+import { openBodies, syncFolder, type Bodies } from "./local-bodies.ts"
 import { localBuckets } from "./local-buckets.ts"
 import { openIndex, type Index } from "./local-index.ts"
 import { listObjects } from "./local-list.ts"
@@ -27,12 +27,14 @@ export interface Local {
 /** Opens the store in a folder, or makes it, and removes what earlier processes left half written. `close` before the
  *  process ends is not needed for safety. */
 export async function localStore(
-  folder: string,
+  path: string,
   options: { readonly clock?: Clock } = {},
 ): Promise<Store & { close(): Promise<void> }> {
+  const folder = resolve(path)
   await mkdir(folder, { recursive: true })
   const bodies = await openBodies(join(folder, "bodies"))
   const index = openIndex(join(folder, "index"))
+  for (const made of [join(folder, "index"), folder, dirname(folder)]) await syncFolder(made)
   await bodies.sweep(index)
   const local: Local = {
     index,
