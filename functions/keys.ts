@@ -6,7 +6,7 @@ import { keyResourceOf, materialOf, parseNewRootKey, STATE_NUMBERS } from "../sh
 import type { RootKey } from "../shared/keys/root-key-lifecycle.ts"
 import { endpoint, type AnyRoute, type Call } from "../shared/runtime/endpoint.ts"
 import { anyCase } from "../shared/runtime/key-protect-body.ts"
-import { collection, json, noContent } from "../shared/runtime/key-protect-reply.ts"
+import { collection, noContent, uncachedJson } from "../shared/runtime/key-protect-reply.ts"
 import { instanceResource, keyAction, keyId, keyResource, queryNumber } from "../shared/runtime/key-protect.ts"
 
 const MAX_BODY = 64 * 1024 // the longest resource: 90 + 240 characters, 30 tags of 30, a payload of 44; with room
@@ -36,7 +36,7 @@ export const keys: readonly AnyRoute<KeysContext>[] = [
       const limit = queryNumber(call, "limit", 200, 1, LIST_LIMIT)
       const offset = queryNumber(call, "offset", 0, 0, Number.MAX_SAFE_INTEGER)
       const matching = await matchingKeys(call, context, offset + limit)
-      return json(collection("key", matching.slice(offset).map(keyResourceOf)))
+      return uncachedJson(200, collection("key", matching.slice(offset).map(keyResourceOf)))
     },
   }),
   endpoint({
@@ -60,7 +60,11 @@ export const keys: readonly AnyRoute<KeysContext>[] = [
   }),
   endpoint({
     ...ofKey, method: "DELETE", action: "kms.secrets.delete",
-    async run(call, { rootKeys }: KeysContext) {
+    async run(call, context: KeysContext) {
+      const { rootKeys } = context
+      if (call.query.get("force") !== "true" && await context.isInUse(keyResource(call, context))) {
+        throw new Failure("key-in-use", "buckets are registered with this key, and what is sealed under it could not be read: give force=true")
+      }
       const deleted = await rootKeys.delete(keyId(call), call.caller.subject.iamId)
       const wantsKey = /\breturn=representation\b/.test(call.request.headers.get("prefer") ?? "")
       return wantsKey ? keyReply(deleted) : noContent()
@@ -89,7 +93,7 @@ export const keys: readonly AnyRoute<KeysContext>[] = [
   }),
 ]
 
-const keyReply = (key: RootKey, status = 200) => json(collection("key", [keyResourceOf(key)]), status)
+const keyReply = (key: RootKey, status = 200) => uncachedJson(status, collection("key", [keyResourceOf(key)]))
 
 /** Newest first. Only of an active key, unless asked for all states. */
 function versionsReply(call: Call<unknown>, key: RootKey): Response {
@@ -98,7 +102,7 @@ function versionsReply(call: Call<unknown>, key: RootKey): Response {
   const offset = queryNumber(call, "offset", 0, 0, Number.MAX_SAFE_INTEGER)
   const all = key.versions.map(({ id, created }) => ({ id, creationDate: created })).reverse()
   const total = call.query.get("totalCount") === "true" ? { totalCount: all.length } : {}
-  return json(collection("key.version", all.slice(offset, offset + limit), total))
+  return uncachedJson(200, collection("key.version", all.slice(offset, offset + limit), total))
 }
 
 function demandActive({ state }: RootKey): void {

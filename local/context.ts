@@ -35,7 +35,9 @@ export async function buildContext(settings: Settings, { objects, state }: Store
     state, sealer, clock, random: randomBytes, cacheSeconds: rootKeyCacheSeconds(settings), instance: keyInstance(settings),
     waits: { rotate: ROTATE_WAIT, enable: ENABLE_WAIT },
   })
-  return { ...iam, rootKeys, ...withObjects(iam, { store: objects, keyService: rootKeys, random: randomBytes }) }
+  const context = withObjects(iam, { store: objects, keyService: rootKeys, random: randomBytes })
+  const isInUse = async (rootKey: string) => (await context.registrations.list()).some(({ rootKeys: had }) => had.includes(rootKey))
+  return { ...context, rootKeys, isInUse }
 }
 
 interface IamParts {

@@ -32,6 +32,8 @@ export interface BaseContext {
 /** What the Key Protect functions have besides. */
 export interface KeysContext extends BaseContext {
   readonly rootKeys: RootKeys
+  /** True while any registration has, or had, this root key: something may be sealed under it. */
+  isInUse(rootKey: string): Promise<boolean>
 }
 
 /** What the IAM functions have besides. */

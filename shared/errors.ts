@@ -20,6 +20,7 @@ const table = {
   "method-not-allowed": [405, "METHOD_NOT_ALLOWED_ERR"],
   conflict: [409, "CONFLICT_ERR"],
   "key-state": [409, "KEY_ACTION_INVALID_STATE_ERR"],
+  "key-in-use": [409, "PROTECTED_RESOURCE_ERR"],
   "key-rotation-too-early": [409, "KEY_ROTATION_NOT_PERMITTED"],
   moved: [409, "OBJECT_MOVED_ERR"],
   "unsafe-store": [409, "STORE_UNSAFE_ERR"],

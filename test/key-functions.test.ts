@@ -38,11 +38,13 @@ function serve() {
   const logged: string[] = []
   const log = (message: string, fields?: unknown) => void logged.push(JSON.stringify([message, fields]))
   const decisions: [string, string][] = []
+  const inUse = new Set<string>()
   const context: KeysContext = {
     settings: parseSettings({
       account: "acc1", kmsInstance: instance.id, storeInstance: instance.id,
     }), clock, state: memoryState(), log: { info: log, warn: log, error: log },
     rootKeys: makeRootKeys({ clock, waits: { rotate: 3600, enable: 30 } }),
+    isInUse: async (rootKey) => inUse.has(rootKey),
     authority: {
       async decide(subject, action, resource) {
         decisions.push([action, resource])
@@ -71,7 +73,7 @@ function serve() {
     return send("/keys", { body: { metadata: { collectionType: KEY, collectionTotal: 1 }, resources } })
   }
   const newKey = async (resource: object = {}): Promise<string> => firstOf((await create(resource)).body).id
-  return { send, create, newKey, clock, logged, decisions }
+  return { send, create, newKey, clock, logged, decisions, inUse }
 }
 
 const forms = [
@@ -255,6 +257,16 @@ describe("root keys", () => {
     expect((await serve().send(`/keys?${query}`, { method: "GET" })).status).toBe(501)
   })
 
+  it("a key that a registration has, or had, is deleted only by force", async () => {
+    const { send, newKey, inUse } = serve()
+    const id = await newKey()
+    inUse.add(instance.keyCrn(id))
+    const refused = await send(`/keys/${id}`, { method: "DELETE" })
+    expect([refused.status, reasonOf(refused.body)?.code]).toEqual([409, "PROTECTED_RESOURCE_ERR"])
+    expect((await send(`/keys/${id}/actions/wrap`)).status).toBe(200)
+    expect((await send(`/keys/${id}?force=true`, { method: "DELETE" })).status).toBe(204)
+  })
+
   it("are deleted with 204, with 200 and the key where Prefer asks for it, and only once", async () => {
     const { send, newKey } = serve()
     const [one, two] = [await newKey(), await newKey()]
@@ -307,12 +319,15 @@ describe("bad input", () => {
   const good = {
     metadata: { collectionType: KEY, collectionTotal: 1 }, resources: [{ name: "a key", extractable: false }],
   }
+  const nested = (levels: number) => `{"more":${"[".repeat(levels - 1)}${"]".repeat(levels - 1)}}`
   const creating = (resource: object) => ({ ...good, resources: [{ ...good.resources[0], ...resource }] })
 
   it.each<[string, string, Sent, number, string]>([
     ["wrong JSON", "/keys", { raw: "{" }, 400, "BAD_BODY_ERR"],
     ["no UTF-8 text but a list", "/keys", { raw: "[]" }, 400, "BAD_BODY_ERR"],
     ["a string", "/keys/ID/actions/wrap", { raw: '"x"' }, 400, "BAD_BODY_ERR"],
+    ["a body of 33 levels", "/keys/ID/actions/wrap", { raw: nested(33) }, 400, "BAD_BODY_ERR"],
+    ["a body of 30,000 levels", "/keys/ID/actions/wrap", { raw: nested(30_000) }, 400, "BAD_BODY_ERR"],
     ["no body", "/keys", {}, 400, "BAD_BODY_ERR"],
     ["no metadata", "/keys", { body: { resources: good.resources } }, 400, "BAD_BODY_ERR"],
     ["empty metadata", "/keys", { body: { ...good, metadata: {} } }, 400, "BAD_BODY_ERR"],
@@ -361,6 +376,11 @@ describe("bad input", () => {
     expect([reply.status, reasonOf(reply.body)?.code]).toEqual([status, code])
     expect(reply.body.metadata).toEqual({ collectionType: "application/vnd.ibm.kms.error+json", collectionTotal: 1 })
     expect(firstOf(reply.body).errorMsg.length).toBeGreaterThan(20)
+  })
+
+  it("does not include a body of 32 levels", async () => {
+    const { send, newKey } = serve()
+    expect((await send(`/keys/${await newKey()}/actions/wrap`, { raw: nested(32) })).status).toBe(200)
   })
 
   it.each([["no token", ""], ["a forged token", "Bearer forged"], ["another scheme", "Basic Yng6Yng="], ["a caller without the right", "Bearer iam-nobody"]])(

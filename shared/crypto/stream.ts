@@ -22,7 +22,7 @@ export async function* sealMessage(
   let out = Buffer.allocUnsafeSlow(PREFIX_SIZE + SEALED_CHUNK_SIZE) // most messages are small: the batch comes when it is needed
   out.set(salt)
   out.set(message.commitment, salt.length)
-  const seal = options.reopen ? checkedSeal(message) : sealChunk
+  const seal = options.reopen ? checkedSeal : sealChunk
   const cut = cutter(CHUNK_SIZE)
   let used = PREFIX_SIZE
   let index = 0
@@ -39,19 +39,18 @@ export async function* sealMessage(
   yield out.subarray(0, used)
 }
 
-function checkedSeal(message: MessageKey): typeof sealChunk {
-  const scratch = Buffer.allocUnsafeSlow(CHUNK_SIZE)
-  return (_, index, plaintext, out, offset) => {
-    const size = sealChunk(message, index, plaintext, out, offset)
-    const opened = openAgain(message, index, out.subarray(offset, offset + size), scratch)
-    if (scratch.compare(plaintext, 0, plaintext.length, 0, opened) !== 0) throw new Error("a sealed chunk opened to other bytes")
-    return size
-  }
+const reopened = Buffer.allocUnsafeSlow(CHUNK_SIZE) // for all messages: nothing is awaited between filling and comparing it
+
+const checkedSeal: typeof sealChunk = (message, index, plaintext, out, offset) => {
+  const size = sealChunk(message, index, plaintext, out, offset)
+  const opened = openAgain(message, index, out.subarray(offset, offset + size))
+  if (reopened.compare(plaintext, 0, plaintext.length, 0, opened) !== 0) throw new Error("a sealed chunk opened to other bytes")
+  return size
 }
 
-function openAgain(message: MessageKey, index: number, sealed: Uint8Array, scratch: Uint8Array): number {
+function openAgain(message: MessageKey, index: number, sealed: Uint8Array): number {
   try {
-    return openChunk(message, index, sealed, scratch, 0)
+    return openChunk(message, index, sealed, reopened, 0)
   } catch (cause) {
     throw new Error("a sealed chunk doesn't open", { cause }) // our own fault, not the object's: never `undecryptable`
   }

@@ -5,10 +5,12 @@ import { hasKeys, type Index, type Version } from "./local-index.ts"
 import { bucketRecord } from "./local-versions.ts"
 
 const PAGE_LIMIT = 1000 // (S3 API reference, ListObjectsV2)
+const KEY_LIMIT = 1024 // bytes (S3 user guide, "Naming objects"); LMDB takes no key of over 1,978
 
 /** One page of the current objects of a bucket. Throws `bucket-not-found`. */
 export function listObjects(index: Index, bucket: string, options: ListOptions): ListPage {
   bucketRecord(index, bucket)
+  if (Buffer.byteLength(options.prefix ?? "") > KEY_LIMIT) return { objects: [], prefixes: [] } // no key is that long
   const limit = Math.min(Math.max(options.limit ?? PAGE_LIMIT, 1), PAGE_LIMIT)
   const bound = keysUnder(bucket, options.prefix ?? "")
   const objects: ListedObject[] = []
@@ -52,13 +54,15 @@ function firstKey(bucket: string, options: ListOptions, start: Buffer): Buffer {
   const { token, startAfter } = options
   if (token !== undefined) {
     const key = Buffer.from(token, "base64url")
-    if (!key.subarray(0, bucket.length + 1).equals(Buffer.from(`${bucket}\0`))) {
+    const isOurs = key.length <= bucket.length + 1 + KEY_LIMIT + 1 && key.subarray(0, bucket.length + 1).equals(Buffer.from(`${bucket}\0`))
+    if (!isOurs) {
       throw new Failure("store-refused", "this is not a token of a listing of this bucket")
     }
     return later(key, start)
   }
   if (startAfter === undefined) return start
-  const { start: key, end } = keysUnder(bucket, startAfter)
+  const { start: whole, end } = keysUnder(bucket, startAfter)
+  const key = whole.subarray(0, bucket.length + 1 + KEY_LIMIT + 1) // nothing sorts between this and a longer one
   return later(rollUp(startAfter, options) === startAfter ? end : after(key), start) // a whole prefix is skipped
 }
 

@@ -86,7 +86,7 @@ async function openVersion(
     const object = visible(index, ref, options)
     if (!object) return undefined
     const { body } = object.version
-    if ("file" in body) return { ...object, file: body.file, extents: index.files.get(body.file) ?? [] }
+    if ("file" in body) return { ...object, file: body.file, extents: extentsOf(index, body.file) }
     return { ...object, bytes: index.bodies.get(body.inline) }
   })
   if (!found) return undefined
@@ -122,4 +122,11 @@ function nameBody({ index, bodies }: Local, received: Received, size: number): V
 async function forget({ bodies }: Local, received: Received, error: unknown): Promise<never> {
   if ("file" in received && !isFailure(error, "unavailable")) await bodies.remove([received.file])
   throw error
+}
+
+/** Where a file's bytes are. An entry that is lost must not make the object an empty one. */
+function extentsOf(index: Index, file: string) {
+  const extents = index.files.get(file)
+  if (!extents) throw new Failure("internal", "the object's file is not in the index")
+  return extents
 }

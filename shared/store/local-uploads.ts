@@ -62,6 +62,7 @@ export function localUploads(local: Local): MultipartStore {
       return writeResult(local, ref, version)
     },
     abortUpload: async (ref, id) => {
+      if (id.length > ID_LIMIT) return
       await local.commit((freed) => {
         const upload = index.uploads.get(uploadKey(ref.bucket, id))
         if (upload?.key === ref.key) abort(index, ref.bucket, id, upload, freed)
@@ -84,6 +85,7 @@ export function abortUploads(index: Index, bucket: string, freed: string[]): voi
   }
 }
 
+const ID_LIMIT = 64 // characters: ours have fewer, and LMDB takes no long key
 const noUpload = () => new Failure("not-found", "there is no such upload")
 const uploadKey = (bucket: string, id: string) => Buffer.from(`${bucket}\0${id}`)
 const isPartNumber = (number: number) => Number.isInteger(number) && number >= 1 && number <= PART_LIMIT
@@ -96,6 +98,7 @@ const partsOf = (id: string) => ({ start: partKey(id, 0), end: partKey(id, PART_
 
 function findUpload(index: Index, ref: ObjectRef, id: string): Upload {
   bucketRecord(index, ref.bucket)
+  if (id.length > ID_LIMIT) throw noUpload()
   const upload = index.uploads.get(uploadKey(ref.bucket, id))
   if (upload?.key !== ref.key) throw noUpload()
   return upload

@@ -120,7 +120,8 @@ async function oneWinner(scratch: Scratch, name: string, condition: WriteConditi
 
 /** Canaries of one probe: each write has bytes of its own, so that it is known again. */
 class Scratch {
-  private readonly written = new Set<string>()
+  private readonly tried = new Set<string>()
+  private readonly versions: { readonly name: string; readonly versionId: string }[] = []
   private readonly store: ObjectStore
   private readonly bucket: string
   private readonly prefix: string
@@ -133,11 +134,12 @@ class Scratch {
 
   async write(name: string, options: { tagged?: boolean; condition?: WriteCondition }): Promise<Canary> {
     const bytes = randomBytes(64)
-    this.written.add(name)
+    this.tried.add(name)
     const { tagged, condition } = options
     const result = await this.store.put(this.ref(name), bytes, {
       ...(tagged ? { tags: [["bucketseal-probe", "1"]] } : {}), ...(condition ? { condition } : {}),
     })
+    if (result.versionId !== undefined) this.versions.push({ name, versionId: result.versionId })
     return { bytes, result }
   }
 
@@ -146,7 +148,7 @@ class Scratch {
     try {
       return await this.write(name, { condition })
     } catch (error) {
-      if (isFailure(error, "precondition-failed", "conflict", "unavailable", "store-refused", "not-implemented")) return undefined
+      if (isFailure(error, "precondition-failed", "conflict", "unavailable", "throttled", "store-refused", "not-implemented")) return undefined
       throw error
     }
   }
@@ -169,7 +171,9 @@ class Scratch {
   }
 
   async clear(): Promise<void> {
-    for (const name of this.written) await this.store.delete(this.ref(name))
+    for (const { name, versionId } of this.versions) await this.store.delete(this.ref(name), { versionId })
+    if (this.versions.length > 0) return // deleting by name would leave delete markers
+    for (const name of this.tried) await this.store.delete(this.ref(name))
   }
 
   private ref(name: string) {

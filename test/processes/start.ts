@@ -1,5 +1,5 @@
-/** Starts one of the programs beside this file. */
-import { spawn, type ChildProcess } from "node:child_process"
+/** Starts the programs beside this file. */
+import { execFileSync, spawn, type ChildProcess } from "node:child_process"
 import { once } from "node:events"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
@@ -18,8 +18,7 @@ export interface Program {
 
 /** Starts `name` (without `.ts`) with these arguments. */
 export function start(name: string, ...args: string[]): Program {
-  const file = fileURLToPath(new URL(`./${name}.ts`, import.meta.url))
-  const child = spawn(process.execPath, ["--import", "tsx", file, ...args], { stdio: ["pipe", "pipe", "inherit"] })
+  const child = spawn(process.execPath, command(name, args), { stdio: ["pipe", "pipe", "inherit"] })
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   return {
     line: async () => {
@@ -40,6 +39,15 @@ export function start(name: string, ...args: string[]): Program {
       return rest
     },
   }
+}
+
+/** Runs `name` to its end on this input and gives its output. Nothing else happens in this process meanwhile. */
+export function runToEnd(name: string, args: readonly string[], input: string): string {
+  return execFileSync(process.execPath, command(name, args), { input, encoding: "utf8" })
+}
+
+function command(name: string, args: readonly string[]): string[] {
+  return ["--import", "tsx", fileURLToPath(new URL(`./${name}.ts`, import.meta.url)), ...args]
 }
 
 async function ended(child: ChildProcess): Promise<void> {
