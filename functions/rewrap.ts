@@ -3,7 +3,7 @@ import { z } from "zod/mini"
 import type { KeysContext } from "../shared/context.ts"
 import type { AnyRoute } from "../shared/runtime/endpoint.ts"
 import { aadField, anyCase, demandBase64, WRAP_BODY_LIMIT } from "../shared/runtime/key-protect-body.ts"
-import { json } from "../shared/runtime/key-protect-reply.ts"
+import { uncachedJson } from "../shared/runtime/key-protect-reply.ts"
 import { keyAction, keyResource } from "../shared/runtime/key-protect.ts"
 
 const rewrapBody = z.object({ ciphertext: z.string(), aad: z.optional(z.unknown()) })
@@ -17,7 +17,7 @@ export const rewrap: readonly AnyRoute<KeysContext>[] = keyAction("rewrap", {
     const { ciphertext, aad } = call.body
     demandBase64(ciphertext, "ciphertext")
     const rewrapped = await context.rootKeys.rewrap(keyResource(call, context), ciphertext, aadField(aad))
-    return json({
+    return uncachedJson(200, {
       ciphertext: rewrapped.ciphertext,
       keyVersion: { id: rewrapped.previousVersion },
       rewrappedKeyVersion: { id: rewrapped.keyVersion },

@@ -4,7 +4,7 @@ import { z } from "zod/mini"
 import type { KeysContext } from "../shared/context.ts"
 import type { AnyRoute } from "../shared/runtime/endpoint.ts"
 import { aadField, anyCase, demandBase64, encoded, WRAP_BODY_LIMIT } from "../shared/runtime/key-protect-body.ts"
-import { json } from "../shared/runtime/key-protect-reply.ts"
+import { uncachedJson } from "../shared/runtime/key-protect-reply.ts"
 import { keyAction, keyResource } from "../shared/runtime/key-protect.ts"
 
 const unwrapBody = z.object({ ciphertext: z.string(), aad: z.optional(z.unknown()) })
@@ -22,6 +22,7 @@ export const unwrap: readonly AnyRoute<KeysContext>[] = keyAction("unwrap", {
       ciphertext: opened.rewrapped.ciphertext,
       rewrappedKeyVersion: { id: opened.rewrapped.keyVersion },
     }
-    return json({ plaintext: encoded(opened.plaintext), keyVersion: { id: opened.keyVersion }, ...rewrapped })
+    const keyVersion = { id: opened.keyVersion }
+    return uncachedJson(200, { plaintext: encoded(opened.plaintext), keyVersion, ...rewrapped })
   },
 })

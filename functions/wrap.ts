@@ -4,7 +4,7 @@ import type { KeysContext } from "../shared/context.ts"
 import type { RootKeys } from "../shared/keys/embedded.ts"
 import type { AnyRoute } from "../shared/runtime/endpoint.ts"
 import { aadField, anyCase, base64Field, encoded, WRAP_BODY_LIMIT } from "../shared/runtime/key-protect-body.ts"
-import { json } from "../shared/runtime/key-protect-reply.ts"
+import { uncachedJson } from "../shared/runtime/key-protect-reply.ts"
 import { keyAction, keyResource } from "../shared/runtime/key-protect.ts"
 
 const wrapBody = z.object({ plaintext: z.optional(z.string()), aad: z.optional(z.unknown()) })
@@ -18,8 +18,8 @@ export const wrap: readonly AnyRoute<KeysContext>[] = keyAction("wrap", {
     const rootKey = keyResource(call, context)
     const aad = aadField(call.body.aad)
     const { plaintext } = call.body
-    if (plaintext === undefined) return json(await generated(context.rootKeys, rootKey, aad))
-    return json(await wrapped(context.rootKeys, rootKey, base64Field(plaintext, "plaintext"), aad))
+    if (plaintext === undefined) return uncachedJson(200, await generated(context.rootKeys, rootKey, aad))
+    return uncachedJson(200, await wrapped(context.rootKeys, rootKey, base64Field(plaintext, "plaintext"), aad))
   },
 })
 

@@ -14,7 +14,7 @@ function open(change: Partial<InboxOptions> = {}) {
 
 describe("the inbox", () => {
   it("stores each event before `accept` answers, and forgets it when it was handled", async () => {
-    let release = () => undefined as void
+    let release: () => void = () => undefined
     const held = new Promise<void>((resolve) => (release = resolve))
     const { state, opened } = open({ handle: async () => { await held; return {} } })
     const box = await opened
@@ -115,7 +115,7 @@ describe("the inbox", () => {
 
   it("one that takes long holds up none that becomes due meanwhile", async () => {
     const handled: string[] = []
-    let release = () => undefined as void
+    let release: () => void = () => undefined
     const box = await open({ handle: async ({ key }) => {
       if (key === "long") await new Promise<void>((resolve) => (release = resolve))
       handled.push(key)

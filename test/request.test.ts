@@ -292,25 +292,34 @@ describe("a body stream", () => {
     expect(server.seen[0]?.body.equals(bytes)).toBe(true)
   })
 
-  it.each([10, 2_000_000])("of %i bytes that fails ends the connection, and its own error comes out", async (length) => {
+  /** Waits until the connections to the first server are closed. */
+  async function disconnected() {
+    for (const socket of servers[0]?.sockets ?? []) {
+      if (!socket.destroyed) await new Promise((resolve) => socket.once("close", resolve))
+    }
+  }
+
+  const failures = [["at once", 0], ["after its last byte", 5], ["half-way", 10], ["half-way", 2_000_000]] as const
+  it.each(failures)("that fails %s, of %i bytes, ends no request, and its own error comes out", async (_, length) => {
     const server = await scripted(answer(200))
     async function* failing() {
-      yield Buffer.alloc(5)
+      yield Buffer.alloc(Math.min(length, 5))
       throw new RangeError("the source broke")
     }
     const sent = client(server.port).request({ method: "PUT", body: { length, stream: failing() } })
     await expect(sent).rejects.toThrow(new RangeError("the source broke"))
-    for (const socket of servers[0]?.sockets ?? []) {
-      if (!socket.destroyed) await new Promise((resolve) => socket.once("close", resolve))
-    }
-    expect(server.seen.every(({ body }) => body.length === 0)).toBe(true) // no request has ended
+    await disconnected()
+    expect(server.ended()).toBe(0)
   })
 
-  it.each([["longer", 9], ["shorter", 11]])("that is %s than its length fails the request", async (word, length) => {
+  const lengths = [["longer", 0], ["longer", 5], ["longer", 9], ["shorter", 11]] as const
+  it.each(lengths)("of 10 bytes that is %s than its length, %i, fails the request", async (word, length) => {
     const server = await scripted(answer(200))
-    const body = { length, stream: pieces(Buffer.alloc(10), 10) }
+    const body = { length, stream: pieces(Buffer.alloc(10), 5) }
     const sent = client(server.port).request({ method: "PUT", body })
     await expect(sent).rejects.toThrow(`the body is ${word} than its length`)
+    await disconnected()
+    expect(server.ended()).toBe(0)
   })
 
   it("is asked for nothing when a large request is refused before its body", async () => {
@@ -351,5 +360,18 @@ describe("a body stream", () => {
     const response = await client(port).request({ method: "PUT", body })
     expect([response.status, await textOf(response)]).toEqual([403, "stop"])
     expect(given).toBeLessThan(1000)
+  })
+
+  it.each([10, 2_000_000])("of %i bytes is not stored by a success that comes before its end", async (length) => {
+    const port = await listen(createServer((request, response) => {
+      request.once("data", () => response.writeHead(200, { "content-length": 0 }).end())
+    }))
+    async function* slow() {
+      yield Buffer.alloc(5)
+      await new Promise(() => {}) // until the answer comes
+    }
+    const sent = client(port).request({ method: "PUT", body: { length, stream: slow() } })
+    expect(await codeOf(sent)).toBe("unavailable")
+    await disconnected()
   })
 })

@@ -83,6 +83,9 @@ describe("a refused request stores nothing and says why", () => {
     ...["x-amz-copy-source", "x-amz-server-side-encryption", "x-amz-server-side-encryption-customer-algorithm",
       "x-amz-object-lock-mode", "x-amz-grant-read", "x-amz-write-offset-bytes"]
       .map((name) => [`the header ${name}`, withHeaders({ [name]: "x" }), "501 NotImplemented"] as const),
+    ["a parameter for a header whose name is none", { ...put, target: "/raw/k?x-amz-meta-a%20b=1" }, "400 InvalidArgument"],
+    ["a parameter for a header with a line break", { ...put, target: "/raw/k?x-amz-meta-a=1%0D%0Ab" }, "400 InvalidArgument"],
+    ["a parameter for a header with a NUL", { ...put, target: "/raw/k?x-amz-meta-a=%00" }, "400 InvalidArgument"],
     ["a copy source in the query", { ...put, target: "/raw/k?x-amz-copy-source=raw%2Fother" }, "501 NotImplemented"],
   ]
 

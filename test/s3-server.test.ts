@@ -380,6 +380,8 @@ describe("multipart uploads", () => {
     expect(await outcome(complete(upload, [{ ...one, PartNumber: 9 }]))).toBe("400 InvalidPart")
     expect(await outcome(complete(upload, [one, two]))).toBe("400 EntityTooSmall")
     expect(await outcome(complete(upload, []))).toBe("400 MalformedXML")
+    expect(await outcome(complete(upload, Array<Sent>(10_001).fill(one)))).toBe("400 MalformedXML")
+    expect(await outcome(complete(upload, Array<Sent>(10_000).fill(one)))).toBe("400 InvalidPartOrder")
     expect(await outcome(send(upload, 10_001, part))).toBe("400 InvalidArgument")
     expect(await outcome(complete({ ...upload, UploadId: "no-such-upload" }, [two]))).toBe("404 NoSuchUpload")
     expect(await outcome(get("refused-parts"))).toBe("404 NoSuchKey")

@@ -1,3 +1,4 @@
+import { once } from "node:events"
 import { createServer } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
 import { httpClient } from "../shared/net/request.ts"
@@ -150,6 +151,8 @@ describe("a read", () => {
     ["GET", 404, "NoSuchKey", "no failure"],
     ["GET", 404, "NoSuchVersion", "no failure"],
     ["GET", 404, "NoSuchBucket", "bucket-not-found"],
+    ["GET", 404, "", "store-refused"],
+    ["GET", 404, "NotFound", "store-refused"],
     ["GET", 403, "InvalidObjectState", "archived"],
     ["GET", 403, "AccessDenied", "forbidden"],
     ["GET", 412, "PreconditionFailed", "precondition-failed"],
@@ -168,6 +171,23 @@ describe("a read", () => {
     const server = await scripted(refusal(status, code))
     const store = storeAt(server.port)
     expect(await failureOf(method === "GET" ? store.get(ref) : store.head(ref))).toBe(expected)
+  })
+
+  it("of tags, and a delete, take a 404 without its code for no answer about the object", async () => {
+    const store = storeAt((await scripted(answer(404, "<html>no such page</html>"))).port)
+    expect(await failureOf(store.getTags(ref))).toBe("store-refused")
+    expect(await failureOf(store.delete(ref))).toBe("store-refused")
+  })
+
+  it.each([203, 206])("of the whole object refuses an answer of %i, and drops its body: store-refused", async (status) => {
+    const dropped: Promise<unknown>[] = []
+    const server = await scripted((request, response) => {
+      dropped.push(once(request.socket, "close"))
+      response.writeHead(status, { etag: `"${etag}"`, "content-range": "bytes 0-4/10", "content-length": 5 }).write("byt")
+    })
+    expect(await failureOf(storeAt(server.port).get(ref))).toBe("store-refused")
+    await Promise.all(dropped)
+    expect(server.seen).toHaveLength(1)
   })
 
   it("of a version that is a delete marker gives undefined", async () => {
@@ -320,6 +340,15 @@ describe("completing an upload", () => {
     },
   )
 
+  const conditional = [
+    ["NoSuchKey", "precondition-failed"], ["PreconditionFailed", "precondition-failed"],
+    ["ConditionalRequestConflict", "conflict"],
+  ] as const
+  it.each(conditional)("under a condition that is answered 200 with the error %s throws %s", async (code, expected) => {
+    const server = await scripted(refusal(200, code))
+    expect(await failureOf(storeAt(server.port).completeUpload(ref, "id", parts, { condition }))).toBe(expected)
+  })
+
   const unclear: [string, Step][] = [
     ["a reset", reset], ["half a document", answer(200, "<CompleteMultipartUploadResult>")], ["nothing", answer(200)],
   ]
@@ -353,6 +382,15 @@ describe("a listing", () => {
     const server = await scripted(answer(200, text))
     expect(await failureOf(storeAt(server.port).list("bucket"))).toBe("store-refused")
   })
+
+  it.each(["", "<NextContinuationToken/>"])(
+    "is refused where it is cut and does not say how it goes on (%j): store-refused",
+    async (token) => {
+      const text = `<ListBucketResult><IsTruncated>true</IsTruncated>${token}</ListBucketResult>`
+      const server = await scripted(answer(200, text))
+      expect(await failureOf(storeAt(server.port).list("bucket"))).toBe("store-refused")
+    },
+  )
 
   it("is refused beyond 8 MiB: store-refused", async () => {
     const server = await scripted(answer(200, `<ListBucketResult>${" ".repeat(8 * 1024 * 1024)}</ListBucketResult>`))

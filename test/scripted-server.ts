@@ -29,8 +29,10 @@ export async function listen(server: Server): Promise<number> {
 /** What a server does when it has read a request. */
 export type Step = (request: IncomingMessage, response: ServerResponse, body: Buffer) => void
 
-/** A server that answers the n-th request by the n-th step, the last one for all others; gives what it was sent. */
+/** A server that answers the n-th request by the n-th step, the last one for all others; gives what it was sent, and how
+ *  many requests came whole. */
 export async function scripted(...steps: Step[]) {
+  let ended = 0
   const seen: { method: string; url: string; headers: IncomingMessage["headers"]; body: Buffer; port: number }[] = []
   const server = createServer((request, response) => {
     const step = steps[Math.min(seen.length, steps.length - 1)]
@@ -43,11 +45,12 @@ export async function scripted(...steps: Step[]) {
     request.on("data", (chunk: Buffer) => chunks.push(chunk))
     request.on("error", () => {})
     request.on("end", () => {
+      ended++
       record.body = Buffer.concat(chunks)
       step?.(request, response, record.body)
     })
   })
-  return { port: await listen(server), seen }
+  return { port: await listen(server), seen, ended: () => ended }
 }
 
 /** Answers with this. */

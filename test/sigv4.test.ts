@@ -149,6 +149,13 @@ describe("verify", () => {
     expect(check(signedPut("k", { sessionToken: "token==" })).ok).toBe(true)
   })
 
+  it("folds ASCII white space in headers and keeps the byte 0xA0, which ends letters of UTF-8", () => {
+    const headers = [["x-amz-meta-a", " \t\xc3\xa0 \t l\xc3\xa0\xe2\x80\xa0 "]] as const // à là†
+    const request = { method: "PUT", path: "/", query: "", headers }
+    const { text } = canonicalRequest(request, { service: "s3", payloadHash: emptyHash, isSigned: () => true })
+    expect(text).toContain("\nx-amz-meta-a:\xc3\xa0 l\xc3\xa0\xe2\x80\xa0\n")
+  })
+
   it("takes every way to encode the same path for the same path", () => {
     const request = signedPut("a(b)/c")
     expect(codeOf({ ...request, path: "/bucket/a(b)%2fc" })).toBe("ok")

@@ -88,7 +88,7 @@ export function objectSentences({ store, bucket }: Subject): void {
 
   it("keeps user metadata that is not ASCII", async () => {
     const ref = fresh()
-    const metadata = { latin: "Grüße", wide: "日本語 ☃", emoji: "😀" }
+    const metadata = { latin: "Grüße", wide: "日本語 ☃", emoji: "😀", grave: "à la voilà", dagger: "†" }
     await store().put(ref, Buffer.from("x"), { attributes: { metadata } })
     expect((await store().head(ref))?.metadata).toEqual(metadata)
   })
@@ -220,7 +220,9 @@ export function objectSentences({ store, bucket }: Subject): void {
   const broken: [string, (bytes: Buffer) => { length: number; stream: AsyncIterable<Uint8Array> }][] = [
     ["shorter than its length", (bytes) => ({ length: bytes.length + 1, stream: pieces(bytes, 9000) })],
     ["longer than its length", (bytes) => ({ length: bytes.length - 1, stream: pieces(bytes, 9000) })],
-    ["failing half-way", (bytes) => ({ length: bytes.length, stream: failing(bytes) })],
+    ["longer by a chunk", (bytes) => ({ length: bytes.length / 2, stream: pieces(bytes, bytes.length / 2) })],
+    ["failing half-way", (bytes) => ({ length: bytes.length, stream: failing(bytes.subarray(0, bytes.length / 2)) })],
+    ["failing after its last byte", (bytes) => ({ length: bytes.length, stream: failing(bytes) })],
   ]
   for (const size of [5000, 100_000]) {
     it.each(broken)(`a stream of ${size} bytes that is %s makes the put fail and changes nothing`, async (_, body) => {
@@ -280,6 +282,6 @@ export function objectSentences({ store, bucket }: Subject): void {
 }
 
 async function* failing(bytes: Buffer): AsyncGenerator<Uint8Array> {
-  yield bytes.subarray(0, bytes.length >> 1)
+  yield bytes
   throw new Error("the source broke")
 }

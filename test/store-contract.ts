@@ -19,7 +19,7 @@ export interface Harness {
 }
 
 /** The sentences that a store may differ from; what is asserted then stands beside the sentence. */
-export type DifferenceName =
+type DifferenceName =
   | "complete-conditions" // conditions on completeUpload are ignored
   | "complete-twice" // completing a completed upload again succeeds
   | "complete-unknown" // completing an upload that is not there is answered as if the store had broken: unavailable

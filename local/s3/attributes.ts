@@ -1,18 +1,8 @@
 /** What is kept beside an object's bytes, from and to headers. */
 import type { Attributes, ObjectInfo, Tag } from "../../shared/ports.ts"
+import { attributeHeaders } from "../../shared/store/s3-headers.ts"
 import type { Call } from "./call.ts"
 import { S3Error } from "./errors.ts"
-
-const named = [
-  ["contentType", "content-type"],
-  ["cacheControl", "cache-control"],
-  ["contentDisposition", "content-disposition"],
-  ["contentEncoding", "content-encoding"],
-  ["contentLanguage", "content-language"],
-  ["expires", "expires"],
-  ["websiteRedirect", "x-amz-website-redirect-location"],
-  ["storageClass", "x-amz-storage-class"],
-] as const satisfies readonly (readonly [Exclude<keyof Attributes, "metadata">, string])[]
 
 const metadataPrefix = "x-amz-meta-"
 
@@ -27,7 +17,7 @@ const storageClasses = [
 /** The attributes that a write carries. Throws `MetadataTooLarge` or `InvalidStorageClass`. */
 export function attributesOf(call: Call): Partial<Attributes> {
   const attributes: { -readonly [name in keyof Attributes]?: Attributes[name] } = { metadata: metadataOf(call) }
-  for (const [name, header] of named) {
+  for (const [name, header] of attributeHeaders) {
     const value = header === "content-encoding" ? contentEncodingOf(call) : call.header(header)
     if (value !== undefined) attributes[name] = value
   }
@@ -74,7 +64,7 @@ export function headersOf(info: ObjectInfo): Record<string, string | undefined> 
     "x-amz-version-id": info.versionId,
     "x-amz-tagging-count": info.tagCount ? String(info.tagCount) : undefined,
   }
-  for (const [name, header] of named) headers[header] = bytesOf(info[name])
+  for (const [name, header] of attributeHeaders) headers[header] = bytesOf(info[name])
   for (const [name, value] of Object.entries(info.metadata)) headers[metadataPrefix + name] = bytesOf(value)
   headers["content-type"] ??= "binary/octet-stream" // S3's default, PutObject reference.
   return headers

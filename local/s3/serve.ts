@@ -1,6 +1,7 @@
 /** One request, from the wire to its answer: parsed, authenticated, routed, run, answered. */
 import { randomBytes } from "node:crypto"
 import type { IncomingMessage } from "node:http"
+import { encodeHeader, isHeaderName } from "../../shared/net/header-text.ts"
 import { verify, type Verified, type WireRequest } from "../../shared/net/sigv4.ts"
 import type { Clock, Log } from "../../shared/ports.ts"
 import type { Answer, Call, Endpoint } from "./call.ts"
@@ -92,9 +93,14 @@ function authenticate(request: WireRequest, gate: Gate): Extract<Verified, { ok:
 }
 
 /** The headers as UTF-8. A presigned request may carry `x-amz-` headers in its query, where the signature covers them,
- *  too. Checksums there are left out, as S3 does: the AWS SDK puts that of an empty body into each URL it signs. */
+ *  too. Checksums there are left out, as S3 does: the AWS SDK puts that of an empty body into each URL it signs. Throws
+ *  `InvalidArgument` for what no header could have carried, as it could not be given back in one. */
 function headersOf(request: IncomingMessage, { query }: Target): ReadonlyMap<string, string> {
-  const hoisted = [...query].filter(([name]) => /^x-amz-(?!checksum-)/.test(name))
+  const hoisted = [...query].filter(([name]) => /^x-amz-(?!checksum-)/.test(name)).map(([name, value]) => {
+    const lowerCase = name.toLowerCase()
+    if (isHeaderName(lowerCase) && encodeHeader(value) !== undefined) return [lowerCase, value] as const
+    throw new S3Error("InvalidArgument", "A parameter that stands for a header is none.")
+  })
   const sent = Object.entries(request.headers).map(([name, value]) => {
     const text = utf8(Array.isArray(value) ? value.join(", ") : (value ?? ""))
     if (text === undefined) throw new S3Error("InvalidArgument", `The header ${name} is not UTF-8.`)

@@ -41,7 +41,7 @@ export interface Wire {
   readonly idleTimeout: number
 }
 
-/** No answer came. */
+/** No answer came, or a success that cannot be one. */
 export class BrokenExchange extends Error {
   /** Whether the server can have seen enough of the request to act on it. */
   readonly reached: boolean
@@ -58,7 +58,8 @@ export class BrokenExchange extends Error {
 /**
  * Sends one request and gives the answer when its head is there; a redirect is an answer like any other. Throws
  * `BrokenExchange` if no answer came, and the body stream's own error, unchanged, if that failed: the connection is
- * then destroyed, so that the server sees a request cut short. An answer that comes early stops the sending.
+ * then destroyed, so that the server sees a request cut short. An answer that comes early stops the sending; a success
+ * that does has stored something else than the body, and is no answer.
  */
 export function exchange(spec: Exchange, wire: Wire): Promise<HttpResponse> {
   return new Promise((resolve, reject) => {
@@ -76,9 +77,15 @@ export function exchange(spec: Exchange, wire: Wire): Promise<HttpResponse> {
     })
     request.once("response", (body) => {
       stopSending()
+      const status = body.statusCode ?? 0
+      if (!request.writableEnded && status < 300) {
+        const cause = new Error("a success before the end of the body")
+        reject(new BrokenExchange(cause, { reached: true, stale: false }))
+        return void request.destroy()
+      }
       // A connection with half a request on it is of no more use than to read the answer from.
       if (!request.writableEnded) body.once("close", () => request.destroy())
-      resolve({ status: body.statusCode ?? 0, headers: body.headers, body })
+      resolve({ status, headers: body.headers, body })
     })
     sendBody(request, spec.body, sending).catch((error: unknown) => {
       reject(error instanceof Error ? error : new Error("the body stream failed", { cause: error }))

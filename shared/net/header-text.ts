@@ -3,6 +3,9 @@
  * (ISO 8859-1); stores and their users mean UTF-8.
  */
 
+/** Whether a text is a header's name (RFC 9110, section 5.6.2), in lower case. */
+export const isHeaderName = (text: string): boolean => /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(text)
+
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
 
 /** The text of a header value that came: its bytes read as UTF-8. In a value that is no UTF-8 each byte above 0x7F

@@ -30,8 +30,9 @@ export function waitsForContinue(body: RequestBody | undefined): boolean {
 
 /**
  * Sends the body and ends the request. A stream's chunk is released by asking for the next one only after the
- * connection has consumed it. Stops early, without ending the request, when an answer comes first or the connection breaks. Throws
- * what the stream throws, and if it is longer or shorter than it said.
+ * connection has consumed it. The stream's last byte is sent only after its end, so that a stream that fails, however
+ * late, never makes a whole request. Stops early, without ending the request, when an answer comes first or the
+ * connection breaks. Throws what the stream throws, and if it is longer or shorter than it said.
  */
 export async function sendBody(request: ClientRequest, body: RequestBody | undefined, sending: Sending): Promise<void> {
   if (body === undefined || body instanceof Uint8Array) {
@@ -43,19 +44,21 @@ export async function sendBody(request: ClientRequest, body: RequestBody | undef
   if (isOver(sending)) return
   sending.begun = true
   let left = body.length
+  let last: Uint8Array | undefined
   sending.starved = true
   for await (const chunk of body.stream) {
     sending.starved = false
     if (isOver(sending)) return
     left -= chunk.length
     if (left < 0) throw new Error("the body is longer than its length")
-    await write(request, chunk, sending)
+    if (left === 0 && chunk.length > 0) last = Uint8Array.from(chunk.subarray(-1))
+    await write(request, last ? chunk.subarray(0, -1) : chunk, sending)
     if (isOver(sending)) return
     sending.starved = true
   }
   sending.starved = false
   if (left > 0) throw new Error("the body is shorter than its length")
-  if (!isOver(sending)) request.end()
+  if (!isOver(sending)) request.end(last)
 }
 
 // A function, as TypeScript would take the field for unchanged across an `await`.
@@ -77,6 +80,7 @@ function untilAsked(request: ClientRequest, sending: Sending): Promise<void> {
 
 /** Writes a chunk and waits until the kernel or TLS has consumed it, which mostly is at once. */
 async function write(request: ClientRequest, chunk: Uint8Array, sending: Sending): Promise<void> {
+  if (chunk.length === 0) return // node:http would send the head, which is all of a request with an empty body
   let consumed = () => {}
   request.write(chunk, () => consumed())
   if (request.writableLength === 0) return

@@ -126,7 +126,8 @@ function canonicalHeaders(headers: WireRequest["headers"], isSigned: (name: stri
   for (const [header, raw] of headers) {
     const name = header.toLowerCase()
     if (!isSigned(name)) continue
-    const value = raw.trim().replace(/\s+/g, " ")
+    // ASCII white space only: for JavaScript 0xA0 is white space too, but here it is a byte, the end of UTF-8's `à`.
+    const value = raw.replace(/[\t-\r ]+/g, " ").replace(/^ | $/g, "")
     const before = values.get(name)
     values.set(name, before === undefined ? value : `${before},${value}`)
   }

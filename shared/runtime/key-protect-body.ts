@@ -6,21 +6,27 @@ import type { Parser } from "../ports.ts"
 /** Bytes of a wrap, unwrap or rewrap body: the longest wrapped key is 13,600 characters, the rest is for AAD. */
 export const WRAP_BODY_LIMIT = 64 * 1024
 
+// Key Protect's own bodies are four deep. A body within its limit can be deep enough to overflow the stack.
+const maxDepth = 32
+
 /** Reads a body by lower-case member names, as clients differ in case (`Tags`, `KeyRingID`). Throws `bad-body` for
- *  what is no object, and what `parser` throws. */
+ *  what is no object or deeper than 32, and what `parser` throws. */
 export function anyCase<T>(parser: Parser<T>): Parser<T> {
   return {
     parse(value) {
-      if (typeof value === "object" && value !== null && !Array.isArray(value)) return parser.parse(lowerCased(value))
-      throw new Failure("bad-body", "the body must be a JSON object")
+      const isObject = typeof value === "object" && value !== null && !Array.isArray(value)
+      if (!isObject) throw new Failure("bad-body", "the body must be a JSON object")
+      return parser.parse(lowerCased(value, 1))
     },
   }
 }
 
-function lowerCased(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(lowerCased)
+function lowerCased(value: unknown, depth: number): unknown {
   if (typeof value !== "object" || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name.toLowerCase(), lowerCased(member)]))
+  if (depth > maxDepth) throw new Failure("bad-body", `the body is nested deeper than ${maxDepth}`)
+  if (Array.isArray(value)) return value.map((member) => lowerCased(member, depth + 1))
+  const members = Object.entries(value).map(([name, member]) => [name.toLowerCase(), lowerCased(member, depth + 1)])
+  return Object.fromEntries(members)
 }
 
 /** The bytes of a base64 field: standard alphabet, padded. Throws `bad-field` for any other text. */

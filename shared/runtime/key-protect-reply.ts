@@ -1,10 +1,9 @@
 /** Replies of Key Protect's v2 API. */
+import { json } from "./body.ts"
 
-/** A response with a JSON body, never kept by caches: it may hold a data key. */
-export function json(body: unknown, status = 200): Response {
-  const headers = { "content-type": "application/json", "cache-control": "no-store" }
-  return new Response(JSON.stringify(body), { status, headers })
-}
+/** A JSON response that no cache keeps: it may hold a data key. */
+export const uncachedJson = (status: number, value: unknown): Response =>
+  json(status, value, { "cache-control": "no-store" })
 
 /** A response without a body. */
 export const noContent = (): Response => new Response(null, { status: 204 })

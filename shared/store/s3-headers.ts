@@ -1,5 +1,5 @@
 import { Failure } from "../errors.ts"
-import { decodeHeader, encodeHeader } from "../net/header-text.ts"
+import { decodeHeader, encodeHeader, isHeaderName } from "../net/header-text.ts"
 import type { HttpResponse } from "../net/request.ts"
 import { percentEncode } from "../net/sigv4-canonical.ts"
 import type {
@@ -9,7 +9,8 @@ import type { Header } from "./s3-call.ts"
 
 type Headers = HttpResponse["headers"]
 
-const named = [
+/** The attributes that have a header of their own, and its name (S3 reference, PutObject). */
+export const attributeHeaders = [
   ["contentType", "content-type"],
   ["cacheControl", "cache-control"],
   ["contentDisposition", "content-disposition"],
@@ -54,7 +55,7 @@ export function infoOf(headers: Headers, size: number): ObjectInfo {
 
 function attributesOf(headers: Headers): Attributes {
   const attributes: { -readonly [name in keyof Attributes]: Attributes[name] } = { metadata: metadataOf(headers) }
-  for (const [name, headerName] of named) {
+  for (const [name, headerName] of attributeHeaders) {
     const value = header(headers, headerName)
     if (value !== undefined) attributes[name] = decodeHeader(value)
   }
@@ -114,21 +115,18 @@ export function conditionHeaders(condition: WriteCondition | undefined): Header[
 export function writeHeaders(options: WriteOptions): Header[] {
   const { attributes = {}, tags = [], encryption } = options
   const headers: Header[] = []
-  for (const [name, headerName] of named) {
+  for (const [name, headerName] of attributeHeaders) {
     const value = attributes[name]
     if (value !== undefined) headers.push([headerName, carried(value)])
   }
   for (const [name, value] of Object.entries(attributes.metadata ?? {})) {
-    if (!token.test(name)) throw new Failure("store-refused", "a metadata name is no header name", { name })
+    if (!isHeaderName(name)) throw new Failure("store-refused", "a metadata name is no header name", { name })
     headers.push([metadataPrefix + name, carried(value)])
   }
   if (tags.length > 0) headers.push(["x-amz-tagging", tags.map((pair) => pair.map(percentEncode).join("=")).join("&")])
   if (encryption) headers.push(...encryptionHeaders(encryption))
   return headers
 }
-
-// RFC 9110, section 5.6.2, in lower case.
-const token = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
 
 function carried(value: string): string {
   const encoded = encodeHeader(value)

@@ -36,12 +36,16 @@ function pageOf(result: XmlElement): ListPage {
     const text = textOf(element, child) ?? ""
     return encoded ? decodeName(text) : text
   }
-  const next = textOf(result, "IsTruncated") === "true" ? textOf(result, "NextContinuationToken") : undefined
+  const next = textOf(result, "IsTruncated") === "true" ? textOf(result, "NextContinuationToken") || ends() : undefined
   return {
     objects: childrenOf(result, "Contents").map((entry) => listed(entry, name(entry, "Key"))),
     prefixes: childrenOf(result, "CommonPrefixes").map((entry) => name(entry, "Prefix")),
     ...(next === undefined ? {} : { next }),
   }
+}
+
+function ends(): never {
+  throw new Failure("store-refused", "the store's listing does not go on, though it says that there is more")
 }
 
 function listed(entry: XmlElement, key: string): ListedObject {

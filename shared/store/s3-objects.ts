@@ -25,7 +25,7 @@ export function s3Objects(send: SendCall): ObjectStore {
       const query = versionQuery(options.versionId)
       const call = { ...place(ref), query, headers: readHeaders(options), repeatable: true, signal: options.signal }
       const answer = await send({ method: "HEAD", ...call })
-      if (answer.refusal) return absentOr(answer.refusal)
+      if (answer.refusal) return absentOr(answer.refusal, [""])
       answer.response.body.resume() // there is none, whatever Content-Length says
       return infoOf(answer.response.headers, lengthOf(answer.response))
     },
@@ -75,9 +75,10 @@ export const place = ({ bucket, key }: ObjectRef): ObjectRef => ({ bucket, key }
 const versionQuery = (versionId: string | undefined): string =>
   versionId === undefined ? "" : `versionId=${percentEncode(versionId)}`
 
-/** `undefined` where the refusal says that there is no such object or version, or a delete marker; else throws. */
-function absentOr(refusal: Refusal): undefined {
-  const absent = refusal.status === 404 && ["", "NoSuchKey", "NoSuchVersion"].includes(refusal.code)
+/** `undefined` where the refusal says that there is no such object or version, or a delete marker; else throws. A 404
+ *  without one of the codes may come from anything on the way; only HEAD's refusals have none. */
+function absentOr(refusal: Refusal, codes: readonly string[] = ["NoSuchKey", "NoSuchVersion"]): undefined {
+  const absent = refusal.status === 404 && codes.includes(refusal.code)
   const marker = refusal.status === 405 && header(refusal.headers, "x-amz-delete-marker") === "true"
   if (absent || marker) return undefined
   throw failureOf(refusal)
@@ -85,7 +86,7 @@ function absentOr(refusal: Refusal): undefined {
 
 /** A missing key under `ifMatch` is a condition that doesn't hold: AWS says 404 NoSuchKey, others 412. */
 export function writeFailure(refusal: Refusal, condition: WriteOptions["condition"]): Failure {
-  const missing = refusal.status === 404 && refusal.code === "NoSuchKey"
+  const missing = refusal.code === "NoSuchKey"
   return failureOf(missing && condition ? { ...refusal, status: 412, code: "PreconditionFailed" } : refusal)
 }
 
@@ -104,7 +105,7 @@ function lengthOf(response: HttpResponse): number {
 
 function opened(response: HttpResponse, range: ByteRange | undefined): StoredObject {
   const { body, headers } = response
-  const delivered = range && deliveredRange(response, range)
+  const delivered = range ? deliveredRange(response, range) : demandWhole(response)
   const size = delivered?.size ?? lengthOf(response)
   return {
     ...infoOf(headers, size),
@@ -112,6 +113,13 @@ function opened(response: HttpResponse, range: ByteRange | undefined): StoredObj
     cancel: () => discard(body),
     ...(delivered ? { range: { start: delivered.start, end: delivered.end } } : {}),
   }
+}
+
+/** A store may not deliver a part of an object unasked (RFC 9110, section 15.3.7). */
+function demandWhole({ status, body }: HttpResponse): undefined {
+  if (status === 200) return undefined
+  body.destroy()
+  throw new Failure("store-refused", "the store didn't deliver the whole object", { status })
 }
 
 /** The range delivered, which must be the one asked for: a store may ignore `Range` (RFC 9110, section 14.2). */

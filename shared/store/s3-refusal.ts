@@ -29,11 +29,11 @@ const byCode: Readonly<Record<string, FailureCode>> = {
   RequestLimitExceeded: "throttled",
 }
 
+// Not 404, which without its code may come from anything on the way and says nothing about an object.
 const byStatus: Readonly<Record<number, FailureCode>> = {
   304: "not-modified",
   401: "forbidden",
   403: "forbidden",
-  404: "not-found",
   409: "conflict",
   412: "precondition-failed",
   416: "range-not-satisfiable",

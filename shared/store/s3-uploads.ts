@@ -3,7 +3,7 @@ import { Failure } from "../errors.ts"
 import { discard, readBody } from "../net/answer-body.ts"
 import type { HttpResponse } from "../net/request.ts"
 import { percentEncode } from "../net/sigv4-canonical.ts"
-import type { MultipartStore, Part, WriteResult } from "../ports.ts"
+import type { MultipartStore, Part, WriteOptions, WriteResult } from "../ports.ts"
 import { documentOf, maxXml, type SendCall } from "./s3-call.ts"
 import { bareEtag, conditionHeaders, header, writeHeaders } from "./s3-headers.ts"
 import { place, resultOf, writeFailure } from "./s3-objects.ts"
@@ -40,7 +40,7 @@ export function s3Uploads(send: SendCall): MultipartStore {
       const call = { ...place(ref), query: uploadQuery(uploadId), headers, body, repeatable: false, signal }
       const answer = await send({ method: "POST", ...call })
       if (answer.refusal) throw writeFailure(answer.refusal, condition)
-      return completed(answer.response, parts)
+      return completed(answer.response, parts, condition)
     },
 
     async abortUpload(ref, uploadId, options = {}) {
@@ -79,11 +79,15 @@ function completion(parts: readonly Part[]): string {
 
 /** S3 begins to answer 200 while it still works; what failed then stands in the body (S3 reference,
  *  CompleteMultipartUpload). */
-async function completed(response: HttpResponse, parts: readonly Part[]): Promise<WriteResult> {
+async function completed(
+  response: HttpResponse,
+  parts: readonly Part[],
+  condition: WriteOptions["condition"],
+): Promise<WriteResult> {
   const document = parseXml((await readBody(response.body, maxXml)).toString())
   if (document?.root === "Error") {
     const code = textOf(document.element, "Code") ?? ""
-    throw failureOf({ status: 500, code, headers: response.headers, region: undefined })
+    throw writeFailure({ status: 500, code, headers: response.headers, region: undefined }, condition)
   }
   if (document?.root !== "CompleteMultipartUploadResult") {
     throw new Failure("unavailable", "the store did not say whether the upload was completed", { root: document?.root })
