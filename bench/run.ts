@@ -1,5 +1,5 @@
 /**
- * Runs rows of the benchmark: `npm --prefix bench run bench -- ROW…`, on the Node that runs it or the one that NODE names.
+ * Runs rows of the benchmark: `npm --prefix bench run bench -- ROW…`, on the Node that runs it or the one that BENCH_NODE names.
  * `all` runs every row on it and on Node 22, and writes the tables into RESULTS.md.
  */
 import { execFileSync, spawn } from "node:child_process"
@@ -86,7 +86,7 @@ function checkPlace(node: string, rows: readonly string[]): void {
 async function main(args: readonly string[]): Promise<void> {
   const rows = wantedRows(args)
   const all = args.includes("all")
-  const nodes = all ? [process.execPath, node22] : [process.env["NODE"] ?? process.execPath]
+  const nodes = all ? [process.execPath, node22] : [process.env["BENCH_NODE"] ?? process.execPath]
   for (const node of nodes) checkPlace(node, rows)
   const folder = await mkdtemp(join(tmpdir(), "bucketseal-bench-"))
   try {
