@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto"
 
 /** Bytes in a piece: what a socket gives at once at most. */
-export const PIECE = 65_536
+const PIECE = 65_536
 
 /** 64 MiB: more than the caches hold. */
 export const plaintext = randomBytes(64 * 2 ** 20)

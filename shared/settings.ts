@@ -51,10 +51,10 @@ const table = z.strictObject({
 export type Settings = z.infer<typeof table>
 
 /** The names a settings file may use, camelCase. */
-export const settingNames = Object.keys(table.shape) as readonly (keyof Settings)[]
+const settingNames = Object.keys(table.shape) as readonly (keyof Settings)[]
 
 /** `s3Endpoint` → `BUCKETSEAL_S3_ENDPOINT`. */
-export const variableOf = (name: string): string => `BUCKETSEAL_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
+const variableOf = (name: string): string => `BUCKETSEAL_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
 
 /** Checks settings given by camelCase names. Throws `bad-field` with every mistake on its own line. */
 export function parseSettings(given: Readonly<Record<string, unknown>>): Settings {

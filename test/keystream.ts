@@ -5,7 +5,7 @@ import { Readable } from "node:stream"
 const PIECE = 1 << 20
 
 /** Bytes `from` up to and not including `to` of the stream, in pieces of up to 1 MiB. */
-export async function* keystream(from: number, to: number): AsyncGenerator<Buffer, void> {
+async function* keystream(from: number, to: number): AsyncGenerator<Buffer, void> {
   const counter = Buffer.alloc(16)
   const block = Math.floor(from / 16)
   counter.writeBigUInt64BE(BigInt(block), 8)

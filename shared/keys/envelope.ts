@@ -13,9 +13,9 @@ import { Failure } from "../errors.ts"
 
 /** The longest secret that is wrapped, in bytes: Key Protect's limit for a standard key's payload; it publishes no
  *  other. */
-export const PLAINTEXT_LIMIT = 7_500
+const PLAINTEXT_LIMIT = 7_500
 /** The longest AAD string, in UTF-16 units (Key Protect). */
-export const AAD_STRING_LIMIT = 255
+const AAD_STRING_LIMIT = 255
 
 const VERSION = "4.0.0"
 const TEXT_LIMIT = 16_384 // no envelope is longer: 7,516 bytes are 10,024 characters, with all around them under 13,600

@@ -60,7 +60,7 @@ export async function* readSpan(
 }
 
 /** Read options for exactly this version. */
-export function pinTo(info: ObjectInfo, signal?: AbortSignal): ReadOptions {
+function pinTo(info: ObjectInfo, signal?: AbortSignal): ReadOptions {
   const { etag, versionId } = info
   return { ifMatch: etag, ...(versionId === undefined ? {} : { versionId }), ...(signal ? { signal } : {}) }
 }

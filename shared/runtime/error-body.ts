@@ -27,7 +27,7 @@ export function errorResponse(error: unknown, shape: ErrorShape, correlationId: 
 }
 
 /** A `Failure` as it is; a zod error as `bad-body` with the field at fault; all else as `internal`. */
-export function asFailure(error: unknown): Failure {
+function asFailure(error: unknown): Failure {
   if (isFailure(error)) return error
   const issue = firstIssue(error)
   if (!issue) return new Failure("internal", "something went wrong here; the log has it under this correlation id", error)
