@@ -15,7 +15,7 @@ port=${RGW_PORT:-7480}
 conf=$folder/ceph.conf
 
 running() { # NAME: true if the daemon of that name which we started is still there
-  [ -s "$folder/$1.pid" ] && grep -qaF "$conf" "/proc/$(cat "$folder/$1.pid")/cmdline" 2>/dev/null
+  [ -s "$folder/$1.pid" ] && grep -qaF "$conf" "/proc/$(cat "$folder/$1.pid" 2>/dev/null)/cmdline" 2>/dev/null
 }
 
 stop() {
