@@ -1,6 +1,7 @@
 /** The local S3 endpoint: a `Store` behind S3's HTTP interface. What it serves stands in `s3/routes.ts`. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { Store } from "../shared/ports.ts"
+import { listen } from "../shared/runtime/node.ts"
 import type { Endpoint } from "./s3/call.ts"
 import type { S3EventRecord } from "./s3/notification.ts"
 import { serve, type Gate } from "./s3/serve.ts"
@@ -35,7 +36,7 @@ export async function s3Server(options: S3ServerOptions): Promise<S3Server> {
   const server = createServer(limits, accept(false))
   server.on("checkContinue", accept(true))
   server.timeout = maxIdle
-  const port = await listen(server, options.port)
+  const port = await listen(server, options.port, "127.0.0.1")
   return { url: `http://127.0.0.1:${port}`, port, close: () => close(server, running) }
 }
 
@@ -45,18 +46,6 @@ const limits = {
   headersTimeout: 20_000, requestTimeout: 0, keepAliveTimeout: 65_000, connectionsCheckingInterval: 5_000,
 }
 const maxIdle = 300_000
-
-async function listen(server: Server, port: number): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      reject(error.code === "EADDRINUSE" ? new Error(`port ${port} is taken; choose another one`, { cause: error }) : error)
-    })
-    server.listen(port, "127.0.0.1", resolve)
-  })
-  const address = server.address()
-  if (address === null || typeof address === "string") throw new Error("a TCP server has a port")
-  return address.port
-}
 
 // How long requests under way may still take, and what those then cut off may still do in the store.
 const grace = 800

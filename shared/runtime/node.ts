@@ -41,23 +41,24 @@ export async function nodeHost({ handle, log, version, port, hostname }: NodeHos
   })
   const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server // HTTP/1.1: no TLS options given
   server.timeout = MOST_IDLE_MS
-  await listen(server, port, hostname)
-  const address = server.address()
-  if (typeof address !== "object" || !address) throw new Error("the server has no address")
-  return { port: address.port, close: (graceMs = 5_000) => close(server, graceMs) }
+  return { port: await listen(server, port, hostname), close: (graceMs = 5_000) => close(server, graceMs) }
 }
 
 const MOST_IDLE_MS = 300_000 // a reader that stops reading would hold its connection to the store for ever
 
 const dotSegment = () => new Failure("bad-query", "a path can't hold #, or . and .. as segments; name such keys by ?key=")
 
-function listen(server: Server, port: number, hostname: string): Promise<void> {
-  return new Promise((resolve, reject) => {
+/** Listens, and gives the port. Throws a plain `Error` that names the port where it is taken. */
+export async function listen(server: Server, port: number, hostname: string): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => {
       reject(error.code === "EADDRINUSE" ? new Error(`port ${port} is taken; choose another one`, { cause: error }) : error)
     })
     server.listen(port, hostname, resolve)
   })
+  const address = server.address()
+  if (address === null || typeof address === "string") throw new Error("a TCP server has a port")
+  return address.port
 }
 
 /** Writes a response to the raw one. A body that fails half-way breaks the connection: @hono/node-server would add the
