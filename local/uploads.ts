@@ -3,6 +3,7 @@ import { encryptObject } from "../functions/encrypt-object.ts"
 import type { ObjectsContext } from "../shared/context.ts"
 import type { UploadEvent } from "../shared/objects/events.ts"
 import { inbox } from "../shared/objects/inbox.ts"
+import { settledAt } from "../shared/objects/seal.ts"
 
 /** Uploads being taken care of. */
 export interface Uploads {
@@ -14,7 +15,7 @@ export interface Uploads {
 }
 
 const RETRY_MS = 30_000 // where store or key service did not answer: until then the object stays plaintext, and parked
-const CONCURRENCY = 8 // two cores gain nothing beyond (measured: bench/RESULTS.md)
+const CONCURRENCY = 8 // small objects wait for the store most of the time; each large one in flight holds its buffers
 
 /** Starts handling what is waiting, and accepts more. */
 export async function uploads(context: ObjectsContext): Promise<Uploads> {
@@ -23,7 +24,7 @@ export async function uploads(context: ObjectsContext): Promise<Uploads> {
 
   async function dueOf({ bucket, key, time }: UploadEvent): Promise<number | undefined> {
     const registration = await registrations.find(bucket, key)
-    return registration?.enabled ? Math.min(time ?? clock(), clock()) + registration.settle * 1_000 : undefined
+    return registration?.enabled ? settledAt(registration, time ?? clock(), clock()) : undefined
   }
 
   async function handle(event: UploadEvent) {

@@ -37,7 +37,7 @@ export async function sealObject(
   if (ref.key.startsWith(sealer.scratchPrefix)) return { outcome: "ignored", reason: "scratch" }
   const registration = await sealer.registrations.find(ref.bucket, ref.key)
   if (!registration?.enabled) return { outcome: "not-registered" }
-  const due = Math.min(hint.uploaded, sealer.clock()) + registration.settle * 1_000
+  const due = settledAt(registration, hint.uploaded, sealer.clock())
   if (due > sealer.clock()) return { outcome: "not-settled", due }
   try {
     return await sealRegistered(sealer, registration, ref, hint, signal)
@@ -49,6 +49,11 @@ export async function sealObject(
     return { outcome: "parked", reason }
   }
 }
+
+/** When an upload has settled, in milliseconds since the epoch. An upload from the future counts as one of now: what an event
+ *  says of time must not put sealing off for ever. */
+export const settledAt = ({ settle }: Pick<Registration, "settle">, uploaded: number, now: number): number =>
+  Math.min(uploaded, now) + settle * 1_000
 
 const parkReasons: Partial<Record<FailureCode, ParkReason>> = {
   "key-state": "key-state", "key-deleted": "key-state", "key-not-found": "key-state", "not-a-root-key": "key-state",
