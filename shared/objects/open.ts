@@ -47,7 +47,8 @@ export async function openObject(
   const registration = await registrationFor(opener, header, ref, reader)
   const message = await messageOf(opener, registration, header, start, headerSize)
   const size = await proveSize(opener.store, ref, start, headerSize, message)
-  return { info: start.info, size, read: (from, to, signal) => read(opener.store, ref, start, headerSize, message, from, to, size, signal) }
+  const proven = { store: opener.store, ref, start, headerSize, message, size }
+  return { info: start.info, size, read: (from, to, signal) => read(proven, from, to, signal) }
 }
 
 function headerOf(start: ObjectStart) {
@@ -87,22 +88,29 @@ async function messageOf(
   return messageKey(dek, start.bytes, headerSize)
 }
 
-async function* read(
-  store: ObjectStore, ref: ObjectRef, start: ObjectStart, headerSize: number, message: MessageKey,
-  from: number, to: number, size: number, signal?: AbortSignal,
-): AsyncGenerator<Uint8Array, void> {
-  if (from > to || size === 0) return
-  const first = Math.floor(from / CHUNK_SIZE)
-  const last = Math.floor(to / CHUNK_SIZE)
-  const final = Math.floor(size / CHUNK_SIZE)
-  const begin = headerSize + chunkOffset(first)
-  const end = Math.min(headerSize + chunkOffset(last + 1), start.info.size)
-  const run = { first, count: Math.min(last + 1, final) - first, final: last === final }
-  const sealed = sealedSpan(store, ref, start, begin, end, signal)
-  yield* trim(openChunks(message, run, sealed), from - first * CHUNK_SIZE, to - from + 1)
+/** An object of which the final chunk was opened, with what reading its chunks takes. */
+interface Proven {
+  readonly store: ObjectStore
+  readonly ref: ObjectRef
+  readonly start: ObjectStart
+  readonly headerSize: number
+  readonly message: MessageKey
+  readonly size: number
 }
 
-async function* sealedSpan(store: ObjectStore, ref: ObjectRef, start: ObjectStart, begin: number, end: number, signal?: AbortSignal) {
+async function* read(object: Proven, from: number, to: number, signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  if (from > to || object.size === 0) return
+  const first = Math.floor(from / CHUNK_SIZE)
+  const last = Math.floor(to / CHUNK_SIZE)
+  const final = Math.floor(object.size / CHUNK_SIZE)
+  const begin = object.headerSize + chunkOffset(first)
+  const end = Math.min(object.headerSize + chunkOffset(last + 1), object.start.info.size)
+  const run = { first, count: Math.min(last + 1, final) - first, final: last === final }
+  const sealed = sealedSpan(object, begin, end, signal)
+  yield* trim(openChunks(object.message, run, sealed), from - first * CHUNK_SIZE, to - from + 1)
+}
+
+async function* sealedSpan({ store, ref, start }: Proven, begin: number, end: number, signal?: AbortSignal) {
   if (begin < start.bytes.length) yield start.bytes.subarray(begin, end)
   yield* readSpan(store, ref, start.info, Math.max(begin, start.bytes.length), end, signal)
 }
