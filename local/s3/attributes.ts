@@ -1,10 +1,9 @@
 /** What is kept beside an object's bytes, from and to headers. */
 import type { Attributes, ObjectInfo, Tag } from "../../shared/ports.ts"
-import { attributeHeaders } from "../../shared/store/s3-headers.ts"
+import { attributeHeaders, metadataPrefix } from "../../shared/store/s3-headers.ts"
 import type { Call } from "./call.ts"
 import { S3Error } from "./errors.ts"
 
-const metadataPrefix = "x-amz-meta-"
 
 // S3 reference, "User-defined object metadata": 2 KB, counted as the UTF-8 bytes of names and values.
 const maxMetadataBytes = 2048

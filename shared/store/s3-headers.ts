@@ -21,7 +21,8 @@ export const attributeHeaders = [
   ["storageClass", "x-amz-storage-class"],
 ] as const satisfies readonly (readonly [Exclude<keyof Attributes, "metadata">, string])[]
 
-const metadataPrefix = "x-amz-meta-"
+/** What the header of an object's user metadata begins with. */
+export const metadataPrefix = "x-amz-meta-"
 
 /** The value of a header, repeated ones joined. */
 export function header(headers: Headers, name: string): string | undefined {
