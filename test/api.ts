@@ -1,4 +1,5 @@
-/** The API as tests call it over HTTP. */
+/** The API as tests call it over HTTP, and the S3 endpoint beside it. */
+import { S3Client } from "@aws-sdk/client-s3"
 
 /** What came back: the status, and the body as JSON where it is some. */
 export interface Reply {
@@ -61,4 +62,10 @@ export async function tokenFor(url: string, apikey: string): Promise<string> {
   const response = await fetch(`${url}/identity/token`, { method: "POST", body })
   if (response.status !== 200) throw new Error(await response.text())
   return (await response.json() as { access_token: string }).access_token
+}
+
+/** AWS's client, with its presets, on a stack's local S3 endpoint. */
+export function s3ClientOf(env: Readonly<Record<string, string>>): S3Client {
+  const { AWS_ENDPOINT_URL_S3: endpoint = "", AWS_REGION: region = "", AWS_ACCESS_KEY_ID = "", AWS_SECRET_ACCESS_KEY = "" } = env
+  return new S3Client({ endpoint, region, forcePathStyle: true, credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY } })
 }

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
+import { CreateBucketCommand } from "@aws-sdk/client-s3"
 import { generateKeyPair, SignJWT } from "jose"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { apiClient, tokenFor, type Api } from "./api.ts"
+import { apiClient, s3ClientOf, tokenFor, type Api } from "./api.ts"
 import { removeFolder, startStackProcess, type StackProcess } from "./stack-process.ts"
 
 /** One request that must be refused: what is wrong, the request, and status and reason code of the answer. */
@@ -84,12 +85,7 @@ describe("bad input", () => {
     const { BUCKETSEAL_URL = "", BUCKETSEAL_API_KEY = "", AWS_SECRET_ACCESS_KEY = "" } = stack.env
     token = await tokenFor(BUCKETSEAL_URL, BUCKETSEAL_API_KEY)
     api = apiClient(stack.env, token)
-    const { CreateBucketCommand, S3Client } = await import("@aws-sdk/client-s3")
-    const s3 = new S3Client({
-      endpoint: stack.env["AWS_ENDPOINT_URL_S3"] ?? "", region: "us-east-1", forcePathStyle: true,
-      credentials: { accessKeyId: stack.env["AWS_ACCESS_KEY_ID"] ?? "", secretAccessKey: AWS_SECRET_ACCESS_KEY },
-    })
-    await s3.send(new CreateBucketCommand({ Bucket: "uploads" }))
+    await s3ClientOf(stack.env).send(new CreateBucketCommand({ Bucket: "uploads" }))
     const [key, off] = [await api.createRootKey("active"), await api.createRootKey("disabled")]
     expect((await api.call("POST", `/api/v2/keys/${off.id}/actions/disable`)).status).toBe(204)
     Object.assign(replace, {

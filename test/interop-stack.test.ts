@@ -4,12 +4,12 @@ import { spawnSync } from "node:child_process"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3"
+import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, type S3Client } from "@aws-sdk/client-s3"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { parseHeader } from "../shared/crypto/header.ts"
 import { collect } from "../shared/objects/reading.ts"
 import { localStore } from "../shared/store/local.ts"
-import { apiClient, tokenFor, type Api } from "./api.ts"
+import { apiClient, s3ClientOf, tokenFor, type Api } from "./api.ts"
 import { patterned } from "./bytes.ts"
 import { removeFolder, startStackProcess, type StackProcess } from "./stack-process.ts"
 
@@ -29,10 +29,10 @@ describe.skipIf(!hasPython)("the running stack and the Python program (needs apt
 
   beforeAll(async () => {
     stack = await startStackProcess({ BUCKETSEAL_LOG_LEVEL: "warn" })
-    const { BUCKETSEAL_URL = "", BUCKETSEAL_API_KEY = "", AWS_ENDPOINT_URL_S3: endpoint = "", AWS_ACCESS_KEY_ID = "", AWS_SECRET_ACCESS_KEY = "" } = stack.env
+    const { BUCKETSEAL_URL = "", BUCKETSEAL_API_KEY = "" } = stack.env
     token = await tokenFor(BUCKETSEAL_URL, BUCKETSEAL_API_KEY)
     api = apiClient(stack.env, token)
-    s3 = new S3Client({ endpoint, region: "us-east-1", forcePathStyle: true, credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY } })
+    s3 = s3ClientOf(stack.env)
     await s3.send(new CreateBucketCommand({ Bucket: bucket }))
     const rootKey = await api.createRootKey("recovery")
     await api.authorize()

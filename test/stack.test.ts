@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto"
-import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3"
+import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, type S3Client } from "@aws-sdk/client-s3"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { apiClient, tokenFor, type Api } from "./api.ts"
+import { apiClient, s3ClientOf, tokenFor, type Api } from "./api.ts"
 import { keystreamHash, keystreamReadable } from "./keystream.ts"
 import { rgwFromEnvironment, rgwHarness, rgwSdk } from "./rgw.ts"
 import { curl, removeFolder, startStackProcess, type StackProcess } from "./stack-process.ts"
@@ -20,11 +20,7 @@ interface Place {
 
 async function onLocal(): Promise<Place> {
   const stack = await startStackProcess({ BUCKETSEAL_LOG_LEVEL: "warn" })
-  const { AWS_ENDPOINT_URL_S3 = "", AWS_REGION = "", AWS_ACCESS_KEY_ID = "", AWS_SECRET_ACCESS_KEY = "" } = stack.env
-  const s3 = new S3Client({
-    endpoint: AWS_ENDPOINT_URL_S3, region: AWS_REGION, forcePathStyle: true,
-    credentials: { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY },
-  })
+  const s3 = s3ClientOf(stack.env)
   await s3.send(new CreateBucketCommand({ Bucket: "uploads" }))
   return {
     stack, s3, bucket: "uploads", uploaded: async () => undefined,
