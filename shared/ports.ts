@@ -34,6 +34,20 @@ export interface ServerSideEncryption {
   readonly keyId?: string
 }
 
+/** The checksums that S3 defines beside the ETag (S3 user guide, "Checking object integrity"). */
+export type ChecksumAlgorithm = "crc32" | "crc32c" | "crc64nvme" | "sha1" | "sha256"
+
+/** How the checksum of an object is made: `full` over its bytes, `composite` over the checksums of its parts. */
+export interface ChecksumKind {
+  readonly algorithm: ChecksumAlgorithm
+  readonly type: "full" | "composite"
+}
+
+/** A checksum as S3 writes it: base64, big-endian for a CRC; with `-` and the number of parts behind it if composite. */
+export interface StoredChecksum extends ChecksumKind {
+  readonly value: string
+}
+
 /** One stored object version, without its bytes. */
 export interface ObjectInfo extends Attributes {
   /** Bytes of the whole object, also when only a range was asked for. */
@@ -49,6 +63,8 @@ export interface ObjectInfo extends Attributes {
   readonly encryption?: ServerSideEncryption
   /** True where the store reports an Object Lock retention or legal hold. */
   readonly locked?: boolean
+  /** What it was written with; absent where there was none, or the store was not asked or keeps none. */
+  readonly checksum?: StoredChecksum
 }
 
 /** An object opened for reading. */
@@ -100,6 +116,9 @@ export type EtagForm = "quoted" | "unquoted"
 /** What a write carries beside its bytes. */
 export interface WriteOptions extends RequestOptions {
   readonly condition?: WriteCondition
+  /** The checksum of the bytes, to be kept beside them; called once, when they have been read to their end. A store that
+   *  keeps none, or would need it sooner, ignores it. */
+  readonly checksum?: () => StoredChecksum | undefined
   readonly attributes?: Partial<Attributes>
   readonly tags?: readonly Tag[]
   readonly encryption?: ServerSideEncryption
@@ -129,6 +148,54 @@ export interface ListedObject {
   readonly storageClass?: string
 }
 
+/** One version of an object, or a delete marker, in a listing. */
+export interface ListedVersion extends ListedObject {
+  /** `null` as text for what was written without versioning. */
+  readonly versionId: string
+  /** Whether it is the newest of its key. */
+  readonly latest: boolean
+  /** A delete marker: its size is 0 and its ETag empty. */
+  readonly marker: boolean
+}
+
+/** Where a listing of versions or of uploads goes on: behind this version or upload, or, without one, behind the key. */
+export interface ListMarker {
+  readonly key: string
+  readonly id?: string
+}
+
+/** What to list of versions or uploads. */
+export interface MarkedListOptions extends RequestOptions {
+  readonly prefix?: string
+  readonly delimiter?: string
+  readonly after?: ListMarker
+  /** At most this many entries, prefixes included, 1 to 1,000 (the default). */
+  readonly limit?: number
+}
+
+/** One page of versions: by key in the order of UTF-8 bytes, the newest of a key first. */
+export interface VersionPage {
+  readonly versions: readonly ListedVersion[]
+  /** With a delimiter: the prefixes rolled up. */
+  readonly prefixes: readonly string[]
+  /** Give it as `after` to get the next page; absent on the last one. Its key is a prefix where one was rolled up last. */
+  readonly next?: ListMarker
+}
+
+/** What a delete did. */
+export interface DeleteResult {
+  /** The version that is gone or, where a delete marker was made, the marker's. Absent without versioning. */
+  readonly versionId?: string
+  /** True where a delete marker was made, or the version removed was one. */
+  readonly marker: boolean
+}
+
+/** Which version to delete, and on which condition: `ifMatch` is the ETag of the current version. */
+export interface DeleteOptions extends RequestOptions {
+  readonly versionId?: string
+  readonly condition?: Extract<WriteCondition, { ifMatch: string }>
+}
+
 /** One page of a listing, in ascending order of the keys' UTF-8 bytes. */
 export interface ListPage {
   readonly objects: readonly ListedObject[]
@@ -142,7 +209,7 @@ export interface ListPage {
 export interface ListOptions extends RequestOptions {
   readonly prefix?: string
   readonly delimiter?: string
-  /** Only keys after this one (by UTF-8 bytes). */
+  /** Only keys after this one (by UTF-8 bytes); where it is a prefix that the delimiter rolls up, only what is behind it. */
   readonly startAfter?: string
   readonly token?: string
   /** At most this many entries, 1 to 1,000 (the default). */
@@ -163,12 +230,20 @@ export interface ObjectStore {
    *  hold throws `precondition-failed`, also when the key is missing under `ifMatch`; one that lost a race may throw
    *  `conflict`. Must not answer before the bytes are durable. A write with a condition is never blindly repeated. */
   put(ref: ObjectRef, body: Body, options?: WriteOptions): Promise<WriteResult>
-  /** Removes the object, or exactly the version named. Removing what is not there succeeds. */
-  delete(ref: ObjectRef, options?: RequestOptions & { readonly versionId?: string }): Promise<void>
+  /** Removes the object, or exactly the version named. Removing what is not there succeeds. A condition that does not hold
+   *  throws `precondition-failed`, also when there is no object; stores without this condition delete all the same. */
+  delete(ref: ObjectRef, options?: DeleteOptions): Promise<DeleteResult>
   /** One page of the current objects. */
   list(bucket: string, options?: ListOptions): Promise<ListPage>
+  /** One page of all versions and delete markers. */
+  listVersions(bucket: string, options?: MarkedListOptions): Promise<VersionPage>
   /** The tags of the object, in any order; `undefined` if there is no object. */
   getTags(ref: ObjectRef, options?: RequestOptions & { readonly versionId?: string }): Promise<readonly Tag[] | undefined>
+  /** Replaces all tags, by none where the list is empty. Bytes and ETag stay. Gives the version that has them now, where the
+   *  bucket has versions; `undefined` if there is no object. */
+  putTags(
+    ref: ObjectRef, tags: readonly Tag[], options?: RequestOptions & { readonly versionId?: string },
+  ): Promise<{ readonly versionId?: string } | undefined>
 }
 
 /** One part of a multipart upload. */
@@ -178,24 +253,59 @@ export interface Part {
   /** Without quotes. */
   readonly etag: string
   readonly size: number
+  /** Milliseconds since the epoch; absent where the store does not say. */
+  readonly lastModified?: number
+  readonly checksum?: StoredChecksum
+}
+
+/** An upload under way. */
+export interface ListedUpload {
+  readonly key: string
+  readonly uploadId: string
+  /** Milliseconds since the epoch. */
+  readonly initiated: number
+  readonly storageClass?: string
+  /** The checksum that it was begun with. */
+  readonly checksum?: ChecksumKind
+}
+
+/** One page of uploads: by key in the order of UTF-8 bytes, the oldest of a key first. */
+export interface UploadPage {
+  readonly uploads: readonly ListedUpload[]
+  readonly prefixes: readonly string[]
+  /** As in `VersionPage`. */
+  readonly next?: ListMarker
 }
 
 /** Multipart uploads (S3's rules: parts of 5 MiB or more but for the last, at most 10,000). */
 export interface MultipartStore {
-  createUpload(ref: ObjectRef, options?: Omit<WriteOptions, "condition">): Promise<string>
+  createUpload(ref: ObjectRef, options?: CreateUploadOptions): Promise<string>
   /** Stores one part; the same number again replaces it. Throws `not-found` if there is no such upload. */
-  putPart(ref: ObjectRef, uploadId: string, number: number, body: Body, options?: RequestOptions): Promise<{ etag: string }>
+  putPart(
+    ref: ObjectRef, uploadId: string, number: number, body: Body, options?: Pick<WriteOptions, "signal" | "checksum">,
+  ): Promise<{ etag: string }>
   /** Makes the object from these parts, whole or not at all. `condition` as for `put`, where the store honours it. */
   completeUpload(
     ref: ObjectRef,
     uploadId: string,
     parts: readonly Part[],
-    options?: RequestOptions & { readonly condition?: WriteCondition },
+    options?: Pick<WriteOptions, "signal" | "condition" | "checksum">,
   ): Promise<WriteResult>
   /** Forgets the upload and its parts. An unknown one succeeds. */
   abortUpload(ref: ObjectRef, uploadId: string, options?: RequestOptions): Promise<void>
-  /** All parts stored so far, by number. Throws `not-found` if there is no such upload. */
-  listParts(ref: ObjectRef, uploadId: string, options?: RequestOptions): Promise<readonly Part[]>
+  /** All parts stored so far, by number, and the checksum that the upload was begun with. Throws `not-found` if there is no
+   *  such upload. */
+  listParts(
+    ref: ObjectRef, uploadId: string, options?: RequestOptions,
+  ): Promise<{ readonly parts: readonly Part[]; readonly checksum?: ChecksumKind }>
+  /** One page of the uploads under way in a bucket. */
+  listUploads(bucket: string, options?: MarkedListOptions): Promise<UploadPage>
+}
+
+/** What an upload is begun with. */
+export interface CreateUploadOptions extends Omit<WriteOptions, "condition" | "checksum"> {
+  /** The checksum that its parts will carry, and how that of the object is made from them. */
+  readonly checksum?: ChecksumKind
 }
 
 /** Whether a bucket keeps versions. */
