@@ -66,7 +66,7 @@ function client(at: Pick<Backend, "endpoint" | "region" | "credentials">, { cloc
 
 const backends = [["local", localBackend, true], ["rgw", rgwBackend, rgw !== undefined]] as const
 
-describe.each(backends)("a store client behind a broken network: %s", (name, open, present) => {
+describe.each(backends)("a store client behind a broken network: %s", (_, open, present) => {
   if (!present) return it.skip(withoutRgw, () => undefined)
   let backend: Backend
   let proxy: FaultProxy
