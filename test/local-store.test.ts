@@ -61,7 +61,7 @@ describe("a folder that is a store", () => {
     await opened(async (store) => {
       expect((await bytesOf(store, ref))?.equals(bytes)).toBe(true)
       expect(await store.head(ref)).toMatchObject({ ...attributes, tagCount: 1 })
-      const parts = await store.listParts({ ...ref, key: "u" }, id)
+      const { parts } = await store.listParts({ ...ref, key: "u" }, id)
       await store.completeUpload({ ...ref, key: "u" }, id, parts)
       expect(await textOf(store, { ...ref, key: "u" })).toBe("part")
     })

@@ -106,7 +106,7 @@ export function objectSentences({ store, bucket }: Subject): void {
 
   it("keeps tags, and tells their number where it tells one", async () => {
     const ref = fresh()
-    const tags = [["team", "a b+c/d=e"], ["größe", "100 %"], ["empty", ""]] as const
+    const tags = [["team", "a b+c/d=e"], ["größe", "1 @"], ["empty", ""]] as const
     await store().put(ref, Buffer.from("x"), { tags })
     expect(new Map(await store().getTags(ref))).toEqual(new Map(tags))
     expect([3, undefined]).toContain((await store().head(ref))?.tagCount)

@@ -8,6 +8,7 @@ const PART = 5 * 1024 * 1024 // S3's least size of a part that is not the last
 const first = patterned(PART)
 const second = Buffer.from(patterned(PART + 7)).fill(0x5a, 0, 100)
 const tail = Buffer.from("the last part")
+const DAY = 24 * 3600 * 1000 // milliseconds that clocks may differ by
 
 /** Uploads in parts. */
 export function uploadSentences({ store, bucket, etagForm, sentence }: Subject): void {
@@ -89,11 +90,13 @@ export function uploadSentences({ store, bucket, etagForm, sentence }: Subject):
   it("lists the parts stored so far by number, whatever order they came in", async () => {
     const ref = fresh()
     const id = await store().createUpload(ref)
-    expect(await store().listParts(ref, id)).toEqual([])
+    expect(await store().listParts(ref, id)).toEqual({ parts: [] })
     for (const number of [3, 10_000, 1]) await store().putPart(ref, id, number, Buffer.from(`part ${number}`))
-    expect(await store().listParts(ref, id)).toEqual(
+    const { parts } = await store().listParts(ref, id)
+    expect(parts).toMatchObject(
       [1, 3, 10_000].map((number) => ({ number, etag: md5(`part ${number}`), size: `part ${number}`.length })),
     )
+    for (const { lastModified = 0 } of parts) expect(Math.abs(lastModified - Date.now())).toBeLessThan(DAY)
     await store().abortUpload(ref, id)
   })
 
@@ -105,14 +108,14 @@ export function uploadSentences({ store, bucket, etagForm, sentence }: Subject):
       const some = numbers.slice(from, from + 101)
       await Promise.all(some.map((number) => store().putPart(ref, id, number, Buffer.from("p"))))
     }
-    expect((await store().listParts(ref, id)).map((part) => part.number)).toEqual(numbers)
+    expect((await store().listParts(ref, id)).parts.map((part) => part.number)).toEqual(numbers)
     await store().abortUpload(ref, id)
   })
 
   it("a part stored again under its number replaces it; the old ETag no longer completes", async () => {
     const { ref, id, parts } = await upload([Buffer.from("first try")])
     const { etag } = await store().putPart(ref, id, 1, tail)
-    expect(await store().listParts(ref, id)).toEqual([{ number: 1, etag, size: tail.length }])
+    expect((await store().listParts(ref, id)).parts).toMatchObject([{ number: 1, etag, size: tail.length }])
     expect(await failureOf(store().completeUpload(ref, id, parts))).toBe("store-refused")
     await store().completeUpload(ref, id, [{ number: 1, etag, size: tail.length }])
     expect(await textOf(store(), ref)).toBe(tail.toString())
@@ -137,7 +140,7 @@ export function uploadSentences({ store, bucket, etagForm, sentence }: Subject):
     const { ref, id } = await upload([])
     const short = { length: 100_000, stream: pieces(patterned(99_999), 10_000) }
     await expect(store().putPart(ref, id, 1, short)).rejects.toThrow()
-    expect(await store().listParts(ref, id)).toEqual([])
+    expect(await store().listParts(ref, id)).toEqual({ parts: [] })
     const { etag } = await store().putPart(ref, id, 1, tail)
     await store().completeUpload(ref, id, [{ number: 1, etag, size: tail.length }])
     expect(await textOf(store(), ref)).toBe(tail.toString())
@@ -150,7 +153,7 @@ export function uploadSentences({ store, bucket, etagForm, sentence }: Subject):
     const refused = [[one, two], [{ ...one, etag: md5("other") }], [{ ...one, number: 7 }], [two, one], []]
     for (const list of refused) expect(await failureOf(store().completeUpload(ref, id, list))).toBe("store-refused")
     expect(await store().head(ref)).toBeUndefined()
-    expect((await store().listParts(ref, id)).length).toBe(2)
+    expect((await store().listParts(ref, id)).parts.length).toBe(2)
     await store().abortUpload(ref, id)
   })
 

@@ -5,10 +5,15 @@
 import { afterAll, beforeAll, describe, it } from "vitest"
 import type { EtagForm, Store } from "../shared/ports.ts"
 import { bucketSentences } from "./store-contract-buckets.ts"
+import { checksumSentences } from "./store-contract-checksums.ts"
 import { conditionSentences } from "./store-contract-conditions.ts"
+import { deleteSentences } from "./store-contract-deletes.ts"
 import { listSentences } from "./store-contract-lists.ts"
 import { objectSentences } from "./store-contract-objects.ts"
+import { tagSentences } from "./store-contract-tags.ts"
+import { uploadListSentences } from "./store-contract-upload-lists.ts"
 import { uploadSentences } from "./store-contract-uploads.ts"
+import { versionListSentences } from "./store-contract-version-lists.ts"
 import { versionSentences } from "./store-contract-versions.ts"
 
 /** A store under test. `bucket` makes a fresh bucket and sees to it that it is emptied and removed by `close`. */
@@ -27,6 +32,14 @@ type DifferenceName =
   | "upload-tags" // tags given to createUpload are lost
   | "versioned-conditions" // with versioning, ifNoneMatch * passes over an object, and the right ifMatch is refused
   | "suspended-version-id" // a write with versioning suspended reports no version id
+  | "delete-conditions" // conditions on delete are ignored
+  | "delete-version-conditions" // conditions on the delete of a version are not taken
+  | "checksums" // checksums are neither kept nor told
+  | "object-checksums" // the checksum of an object is not told
+  | "second-marker" // deleting what a delete marker hides already makes no other marker
+  | "upload-order" // uploads are in the order of their keys' first letters only
+  | "upload-prefixes" // prefixes of uploads that are rolled up are not told
+  | "version-key-marker" // a listing of versions behind a key begins with the versions of that key
 
 /** Which sentences differ, each with its reason, and how the store wants an ETag in If-Match. */
 export type Differences = Partial<Record<DifferenceName, string>> & { readonly etagForm?: EtagForm }
@@ -71,8 +84,13 @@ export function storeContract(name: string, make: () => Promise<Harness>, differ
     describe("buckets", () => bucketSentences(subject))
     describe("objects", () => objectSentences(subject))
     describe("conditions", () => conditionSentences(subject))
+    describe("deletes", () => deleteSentences(subject))
+    describe("tags", () => tagSentences(subject))
+    describe("checksums", () => checksumSentences(subject))
     describe("listings", () => listSentences(subject))
     describe("uploads in parts", () => uploadSentences(subject))
+    describe("listings of uploads", () => uploadListSentences(subject))
     describe("versions", () => versionSentences(subject))
+    describe("listings of versions", () => versionListSentences(subject))
   })
 }

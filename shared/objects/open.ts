@@ -7,14 +7,14 @@ import { parseHeader, type Header } from "../crypto/header.ts"
 import { openChunks } from "../crypto/stream.ts"
 import { Failure } from "../errors.ts"
 import type { DataKeys } from "../keys/data-keys.ts"
-import type { Authority, ObjectInfo, ObjectRef, ObjectStore, ReadOptions, Subject } from "../ports.ts"
+import type { Authority, ObjectInfo, ObjectRef, ReadOptions, Subject } from "../ports.ts"
 import type { Registration, Registrations } from "./registrations.ts"
 import { isHere, messageKey, proveSize, sourceOf } from "./sealed.ts"
-import { readSpan, readStart, type ObjectStart } from "./reading.ts"
+import { readSpan, readStart, type ObjectStart, type ReadableStore } from "./reading.ts"
 
 /** What opening needs. */
 export interface Opener {
-  readonly store: ObjectStore
+  readonly store: ReadableStore
   readonly dataKeys: DataKeys
   readonly registrations: Registrations
   readonly authority: Authority
@@ -90,7 +90,7 @@ async function messageOf(
 
 /** An object of which the final chunk was opened, with what reading its chunks takes. */
 interface Proven {
-  readonly store: ObjectStore
+  readonly store: ReadableStore
   readonly ref: ObjectRef
   readonly start: ObjectStart
   readonly headerSize: number

@@ -5,6 +5,9 @@ import type { ObjectInfo, ObjectRef, ObjectStore, ReadOptions, StoredObject } fr
 /** Bytes asked for first: a whole small object, or any header with the first chunk behind it. */
 export const START_SIZE = 65_536
 
+/** Where objects are read from: a store, or what else can give them like one. */
+export type ReadableStore = Pick<ObjectStore, "get">
+
 /** An object's description and its first `START_SIZE` bytes, or all of its bytes where it has no more. */
 export interface ObjectStart {
   readonly info: ObjectInfo
@@ -14,7 +17,7 @@ export interface ObjectStart {
 /** Reads an object's start with one request, or gives `undefined` if there is none. An empty object costs a second one
  *  where its size was not expected: no range of it can be satisfied (RFC 9110, section 14.1.2). */
 export async function readStart(
-  store: ObjectStore,
+  store: ReadableStore,
   ref: ObjectRef,
   options: ReadOptions & { readonly expectedSize?: number | undefined } = {},
 ): Promise<ObjectStart | undefined> {
@@ -41,7 +44,7 @@ async function startOf(object: StoredObject | undefined): Promise<ObjectStart | 
 /** The bytes from `from` up to and not including `end`, of exactly the version that `info` describes: if that is gone or
  *  another by now it throws `precondition-failed`. An empty span costs no request. */
 export async function* readSpan(
-  store: ObjectStore,
+  store: ReadableStore,
   ref: ObjectRef,
   info: ObjectInfo,
   from: number,

@@ -10,13 +10,13 @@ import { isFailure, type Failure } from "../errors.ts"
 import type { DataKeys } from "../keys/data-keys.ts"
 import type { Attributes, Body, Log, ObjectInfo, ObjectRef, ObjectStore, Tag, WriteOptions, WriteResult } from "../ports.ts"
 import type { SealResult } from "./outcome.ts"
-import { collect, readSpan, readStart, START_SIZE, type ObjectStart } from "./reading.ts"
+import { collect, readSpan, readStart, START_SIZE, type ObjectStart, type ReadableStore } from "./reading.ts"
 import type { Registration } from "./registrations.ts"
 import { proveSize } from "./sealed.ts"
 
 /** What rewriting needs. */
 export interface Rewriter {
-  readonly store: ObjectStore
+  readonly store: Pick<ObjectStore, "get" | "put" | "getTags">
   readonly dataKeys: DataKeys
   readonly log: Log
   /** Random bytes from the system's generator. */
@@ -87,7 +87,7 @@ async function newMessage(sealer: Rewriter, registration: Registration, ref: Obj
   }
 }
 
-async function* wholeObject(store: ObjectStore, ref: ObjectRef, { info, bytes }: ObjectStart, signal?: AbortSignal) {
+async function* wholeObject(store: ReadableStore, ref: ObjectRef, { info, bytes }: ObjectStart, signal?: AbortSignal) {
   yield bytes
   yield* readSpan(store, ref, info, bytes.length, info.size, signal)
 }
@@ -102,11 +102,13 @@ async function* sealedBytes(sent: Sent, message: AsyncIterable<Uint8Array>) {
   if (sent.md5) sent.etag = sent.md5.digest("hex")
 }
 
-/** What is carried over, and a convenience copy of what the header and the size say anyway: left off where it does not fit. */
+/** What is carried over, and a convenience copy of what the header and the size say anyway: left off where it does not fit.
+ *  What describes the bytes stays behind: they are others now. */
 function sealedAttributes(info: ObjectInfo): Attributes {
-  const marked = { ...info.metadata, bucketseal: "1", "bucketseal-length": String(info.size) }
+  const { size: plaintextSize, etag, lastModified, versionId, tagCount, encryption, locked, checksum, ...attributes } = info
+  const marked = { ...info.metadata, bucketseal: "1", "bucketseal-length": String(plaintextSize) }
   const size = Object.entries(marked).reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value), 0)
-  return { ...info, metadata: size <= MAX_USER_METADATA ? marked : info.metadata }
+  return { ...attributes, metadata: size <= MAX_USER_METADATA ? marked : info.metadata }
 }
 
 async function tagsOf(sealer: Rewriter, registration: Registration, ref: ObjectRef, info: ObjectInfo): Promise<readonly Tag[]> {
@@ -133,7 +135,7 @@ const sealed = ({ size, dek }: Sent): SealResult => ({ outcome: "sealed", size, 
 
 /** True if what is stored is what was sent: by ETag where that is the MD5, else by its first bytes (no other object has this
  *  salt and commitment) and its final chunk. */
-async function isOurs(store: ObjectStore, ref: ObjectRef, now: ObjectStart, sent: Sent): Promise<boolean> {
+async function isOurs(store: ReadableStore, ref: ObjectRef, now: ObjectStart, sent: Sent): Promise<boolean> {
   if (sent.etag !== undefined) return now.info.etag === sent.etag
   const beginning = Buffer.concat([sent.header, sent.salt, sent.message.commitment])
   if (now.info.size !== sent.size || !now.bytes.subarray(0, beginning.length).equals(beginning)) return false

@@ -5,8 +5,8 @@ import { openChunks } from "../crypto/stream.ts"
 import { isFailure } from "../errors.ts"
 import { parseCrn } from "../iam/crn.ts"
 import type { DataKeys, WantedDataKey } from "../keys/data-keys.ts"
-import type { Authority, ObjectInfo, ObjectRef, ObjectStore, Subject } from "../ports.ts"
-import { collect, readSpan, type ObjectStart } from "./reading.ts"
+import type { Authority, ObjectInfo, ObjectRef, Subject } from "../ports.ts"
+import { collect, readSpan, type ObjectStart, type ReadableStore } from "./reading.ts"
 import type { Registration, Registrations } from "./registrations.ts"
 
 /** What an object turns out to be. Only `plain` is sealed over; only `sealed` counts as sealed. */
@@ -15,7 +15,7 @@ export type Kind =
 
 /** What examining needs. */
 export interface Examiner {
-  readonly store: ObjectStore
+  readonly store: ReadableStore
   readonly dataKeys: DataKeys
   readonly registrations: Registrations
   readonly authority: Authority
@@ -70,7 +70,7 @@ export function messageKey(dek: Uint8Array, start: Buffer, headerSize: number): 
   }
 }
 
-async function openEnds(store: ObjectStore, ref: ObjectRef, start: ObjectStart, headerSize: number, message: MessageKey) {
+async function openEnds(store: ReadableStore, ref: ObjectRef, start: ObjectStart, headerSize: number, message: MessageKey) {
   const { finalChunk } = messageShape(start.info.size - headerSize)
   if (finalChunk > 0) {
     const first = start.bytes.subarray(headerSize + chunkOffset(0), headerSize + chunkOffset(1))
@@ -82,7 +82,7 @@ async function openEnds(store: ObjectStore, ref: ObjectRef, start: ObjectStart, 
 /** Opens the final chunk, which proves the message's length, and gives its plaintext size in bytes. Throws `undecryptable`.
  *  Costs a request only where the chunk is not within the object's start. */
 export async function proveSize(
-  store: ObjectStore,
+  store: ReadableStore,
   ref: ObjectRef,
   { info, bytes }: { readonly info: ObjectInfo; readonly bytes: Buffer },
   headerSize: number,

@@ -2,6 +2,7 @@
 import { Failure } from "../errors.ts"
 import type { BucketStore } from "../ports.ts"
 import { hasKeys } from "./local-index.ts"
+import { keysUnder } from "./local-keys.ts"
 import { checkBucketName } from "./local-names.ts"
 import { abortUploads } from "./local-uploads.ts"
 import { bucketRecord } from "./local-versions.ts"
@@ -19,7 +20,7 @@ export function localBuckets({ index, clock, look, commit }: Local): BucketStore
     deleteBucket: (bucket) =>
       commit((freed) => {
         bucketRecord(index, bucket)
-        const all = { start: Buffer.from(`${bucket}\0`), end: Buffer.from(`${bucket}\x01`) }
+        const all = keysUnder(bucket, "")
         const filled = hasKeys(index.current, all) || hasKeys(index.older, all)
         if (filled) throw new Failure("conflict", "the bucket is not empty")
         abortUploads(index, bucket, freed)

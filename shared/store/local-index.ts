@@ -6,15 +6,17 @@
  *     older     bucket 00 key 00 (2^48-1 - n)   →  every other version and every delete marker, newest first
  *     bodies    id                              →  the bytes of a small object
  *     files     file name                       →  where in it the object's bytes are; what has no entry is an orphan
- *     uploads   bucket 00 upload id             →  an upload in parts
+ *     uploads   bucket 00 key 00 upload id      →  an upload in parts; the id begins with the time, so the oldest first
  *     parts     upload id, number (16 bits)     →  one part of it
  *     counters  "sequence"                      →  n of the newest version
  *
- * A key whose newest version is a delete marker has no entry in `current`. So a listing reads only what it gives.
+ * How keys are written, `local-keys.ts` says: so that all entries of one stand together. A key whose newest version is a
+ * delete marker has no entry in `current`, and `current` and `older` merged are all versions in the order of a listing.
+ * So a listing reads only what it gives.
  */
 import { open, type Database } from "lmdb"
 import { Failure } from "../errors.ts"
-import type { Attributes, Tag, Versioning } from "../ports.ts"
+import type { Attributes, ChecksumKind, StoredChecksum, Tag, Versioning } from "../ports.ts"
 
 /** A bucket. */
 export interface BucketRecord {
@@ -35,6 +37,7 @@ export interface Version {
   readonly etag: string
   readonly attributes: Attributes
   readonly tags: readonly Tag[]
+  readonly checksum?: StoredChecksum
   readonly body: { readonly inline: string } | { readonly file: string }
 }
 
@@ -46,9 +49,10 @@ export type Extent = readonly [offset: number, size: number]
 
 /** An upload in parts. All parts are in one file, each where there was room when it began. */
 export interface Upload {
-  readonly key: string
   readonly attributes: Attributes
   readonly tags: readonly Tag[]
+  /** What its parts and the object are to carry. */
+  readonly checksum?: ChecksumKind
   readonly file: string
   /** Where the next part may begin. */
   readonly end: number
@@ -57,6 +61,8 @@ export interface Upload {
 /** A part, and where it is in the upload's file. */
 export interface StoredPart {
   readonly etag: string
+  readonly lastModified: number
+  readonly checksum?: StoredChecksum
   readonly extent: Extent
 }
 

@@ -1,86 +1,114 @@
 /** Listings of the local store. Each reads only the entries it gives, and one more to know whether there are more. */
 import { Failure } from "../errors.ts"
-import type { ListedObject, ListOptions, ListPage } from "../ports.ts"
-import { hasKeys, type Index, type Version } from "./local-index.ts"
-import { bucketRecord } from "./local-versions.ts"
-
-const PAGE_LIMIT = 1000 // (S3 API reference, ListObjectsV2)
-const KEY_LIMIT = 1024 // bytes (S3 user guide, "Naming objects"); LMDB takes no key of over 1,978
+import type {
+  ListedObject, ListedUpload, ListedVersion, ListOptions, ListPage, MarkedListOptions, UploadPage, VersionPage,
+} from "../ports.ts"
+import { hasKeys, type Index, type Marker, type Upload, type Version } from "./local-index.ts"
+import { keysUnder, objectKey } from "./local-keys.ts"
+import { KEY_LIMIT } from "./local-names.ts"
+import { behind, readPage, type Entry } from "./local-page.ts"
+import { behindUpload, initiatedOf, uploadIdOf } from "./local-upload-ids.ts"
+import { behindVersion, bucketRecord } from "./local-versions.ts"
 
 /** One page of the current objects of a bucket. Throws `bucket-not-found`. */
 export function listObjects(index: Index, bucket: string, options: ListOptions): ListPage {
   bucketRecord(index, bucket)
-  if (Buffer.byteLength(options.prefix ?? "") > KEY_LIMIT) return { objects: [], prefixes: [] } // no key is that long
-  const limit = Math.min(Math.max(options.limit ?? PAGE_LIMIT, 1), PAGE_LIMIT)
-  const bound = keysUnder(bucket, options.prefix ?? "")
-  const objects: ListedObject[] = []
-  const prefixes: string[] = []
-  let start: Buffer | undefined = firstKey(bucket, options, bound.start)
-  for (let room = limit; start && room > 0; room = limit - objects.length - prefixes.length) {
-    const run = readRun(index, bucket, options, { start, end: bound.end, limit: room })
-    objects.push(...run.objects)
-    if (run.rolledUp !== undefined) prefixes.push(run.rolledUp)
-    start = run.next
-  }
-  const more = start && hasKeys(index.current, { start, end: bound.end })
-  return { objects, prefixes, ...(start && more && { next: start.toString("base64url") }) }
-}
-
-type Range = { readonly start: Buffer; readonly end: Buffer; readonly limit: number }
-
-/** Reads objects up to the first that is rolled up. `next` is where to go on: behind all keys under that prefix. */
-function readRun(index: Index, bucket: string, options: ListOptions, range: Range) {
-  const objects: ListedObject[] = []
-  let next: Buffer | undefined
-  for (const { key, value } of index.current.getRange(range)) {
-    const name = Buffer.from(key.subarray(bucket.length + 1)).toString()
-    const rolledUp = rollUp(name, options)
-    if (rolledUp !== undefined) return { objects, rolledUp, next: keysUnder(bucket, rolledUp).end }
-    objects.push(listed(name, value))
-    next = after(key)
-  }
-  return { objects, next: objects.length < range.limit ? undefined : next }
-}
-
-/** The prefix that a key is rolled up into, if it is. */
-function rollUp(key: string, { prefix = "", delimiter }: ListOptions): string | undefined {
-  if (!delimiter) return undefined
-  const at = key.indexOf(delimiter, prefix.length)
-  return at < 0 ? undefined : key.slice(0, at + delimiter.length)
-}
-
-/** Where the page begins: a token is the first key that may be on it. */
-function firstKey(bucket: string, options: ListOptions, start: Buffer): Buffer {
   const { token, startAfter } = options
-  if (token !== undefined) {
-    const key = Buffer.from(token, "base64url")
-    const isOurs = key.length <= bucket.length + 1 + KEY_LIMIT + 1 && key.subarray(0, bucket.length + 1).equals(Buffer.from(`${bucket}\0`))
-    if (!isOurs) {
-      throw new Failure("store-refused", "this is not a token of a listing of this bucket")
+  const after = token === undefined ? startAfter : nameInToken(token)
+  const from = after === undefined ? keysUnder(bucket, "").start : behind(bucket, after, options)
+  const { entries, prefixes, next } = readPage(bucket, options, from, (range) => index.current.getRange(range))
+  const objects = entries.map(({ name, value }) => listedObject(name, value))
+  return { objects, prefixes, ...(next && { next: Buffer.from(next.name).toString("base64url") }) }
+}
+
+/** One page of the versions and delete markers of a bucket. Throws `bucket-not-found`, and `store-refused` where the
+ *  marker can be none. */
+export function listVersions(index: Index, bucket: string, options: MarkedListOptions): VersionPage {
+  bucketRecord(index, bucket)
+  const from = beginning(bucket, options, (ref, id) => behindVersion(index, ref, id))
+  const walk = (range: { start: Uint8Array; end: Uint8Array }) =>
+    inOneOrder<Version | Marker>(index.current.getRange(range), index.older.getRange(range))
+  const { entries, prefixes, next } = readPage(bucket, options, from, walk)
+  let key = keyOfEarlier(index, bucket, options, from)
+  const versions = entries.map(({ name, value }) => {
+    const latest = name !== key
+    key = name
+    return listedVersion(name, value, latest)
+  })
+  const id = next?.entry?.value.versionId
+  return { versions, prefixes, ...(next && { next: { key: next.name, ...(id !== undefined && { id }) } }) }
+}
+
+/** One page of the uploads under way in a bucket. Throws as `listVersions`. */
+export function listUploads(index: Index, bucket: string, options: MarkedListOptions): UploadPage {
+  bucketRecord(index, bucket)
+  const from = beginning(bucket, options, behindUpload)
+  const { entries, prefixes, next } = readPage(bucket, options, from, (range) => index.uploads.getRange(range))
+  const uploads = entries.map(({ name, key, value }) => listedUpload(name, uploadIdOf(key), value))
+  const id = next?.entry && uploadIdOf(next.entry.key)
+  return { uploads, prefixes, ...(next && { next: { key: next.name, ...(id !== undefined && { id }) } }) }
+}
+
+/** A token is the last key or prefix of the page before. */
+function nameInToken(token: string): string {
+  const name = Buffer.from(token, "base64url")
+  const isText = Buffer.from(name.toString()).equals(name)
+  const isOurs = isText && name.length <= KEY_LIMIT && name.toString("base64url") === token
+  if (!isOurs) throw new Failure("store-refused", "this is not a token of a listing")
+  return name.toString()
+}
+
+/** Where a listing begins that goes on behind a marker. */
+function beginning(
+  bucket: string,
+  options: MarkedListOptions,
+  behindEntry: (ref: { bucket: string; key: string }, id: string) => Buffer,
+): Buffer {
+  const { after } = options
+  if (!after) return keysUnder(bucket, "").start
+  return after.id === undefined ? behind(bucket, after.key, options) : behindEntry({ bucket, key: after.key }, after.id)
+}
+
+/** The key that a listing of versions begins in the middle of, if it does: its first version there is not the newest. */
+function keyOfEarlier(index: Index, bucket: string, { after }: MarkedListOptions, from: Buffer): string | undefined {
+  if (after?.id === undefined) return undefined
+  const before = { start: objectKey({ bucket, key: after.key }), end: from }
+  return hasKeys(index.current, before) || hasKeys(index.older, before) ? after.key : undefined
+}
+
+/** The entries of two tables, by their keys. Reads one ahead in each. */
+function* inOneOrder<T>(some: Iterable<Entry<T>>, others: Iterable<Entry<T>>): Generator<Entry<T>, undefined> {
+  const [left, right] = [some[Symbol.iterator](), others[Symbol.iterator]()]
+  try {
+    let [a, b] = [left.next(), right.next()]
+    while (!a.done || !b.done) {
+      if (b.done || (!a.done && Buffer.compare(a.value.key, b.value.key) < 0)) {
+        if (!a.done) yield a.value
+        a = left.next()
+      } else {
+        yield b.value
+        b = right.next()
+      }
     }
-    return later(key, start)
+  } finally {
+    left.return?.() // frees the cursors where the page was full before the end
+    right.return?.()
   }
-  if (startAfter === undefined) return start
-  const { start: whole, end } = keysUnder(bucket, startAfter)
-  const key = whole.subarray(0, bucket.length + 1 + KEY_LIMIT + 1) // nothing sorts between this and a longer one
-  return later(rollUp(startAfter, options) === startAfter ? end : after(key), start) // a whole prefix is skipped
 }
 
-const later = (a: Buffer, b: Buffer) => (Buffer.compare(a, b) < 0 ? b : a)
+const classOf = (storageClass: string | undefined) => (storageClass === undefined ? {} : { storageClass })
 
-/** The first key after this one. */
-const after = (key: Uint8Array) => Buffer.concat([key, Buffer.of(0)])
-
-/** All keys of a bucket that begin with a prefix: from `start` to before `end`. The last byte of UTF-8 text, or the 00
- *  behind the bucket's name, can always be one more. */
-function keysUnder(bucket: string, prefix: string): { start: Buffer; end: Buffer } {
-  const start = Buffer.from(`${bucket}\0${prefix}`)
-  const end = Buffer.from(start)
-  end[end.length - 1] = (end.at(-1) ?? 0) + 1
-  return { start, end }
+function listedObject(key: string, { size, etag, lastModified, attributes }: Version): ListedObject {
+  return { key, size, etag, lastModified, ...classOf(attributes.storageClass) }
 }
 
-function listed(key: string, { size, etag, lastModified, attributes }: Version): ListedObject {
-  const { storageClass } = attributes
-  return { key, size, etag, lastModified, ...(storageClass !== undefined && { storageClass }) }
+function listedVersion(key: string, version: Version | Marker, latest: boolean): ListedVersion {
+  const { versionId, lastModified } = version
+  if (version.kind === "marker") return { key, versionId, lastModified, latest, marker: true, size: 0, etag: "" }
+  return { ...listedObject(key, version), versionId, latest, marker: false }
+}
+
+function listedUpload(key: string, uploadId: string, { attributes, checksum }: Upload): ListedUpload {
+  const initiated = initiatedOf(uploadId)
+  return { key, uploadId, initiated, ...classOf(attributes.storageClass), ...(checksum && { checksum }) }
 }

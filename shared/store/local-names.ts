@@ -2,7 +2,9 @@
 import { Failure } from "../errors.ts"
 import type { Attributes, ByteRange, ObjectRef, ReadOptions, Tag, WriteCondition, WriteOptions } from "../ports.ts"
 
-const KEY_LIMIT = 1024 // bytes (S3 user guide, "Naming Amazon S3 objects")
+/** The most bytes that a key has (S3 user guide, "Naming Amazon S3 objects"). LMDB takes no key of over 1,978. */
+export const KEY_LIMIT = 1024
+
 const METADATA_LIMIT = 2048 // bytes of all names and values (S3 user guide, "Working with object metadata")
 const TAG_LIMIT = 10 // (S3 user guide, "Categorizing your objects using tags")
 // (S3 user guide, "General purpose bucket naming rules")
@@ -24,8 +26,10 @@ export function keyBytes({ key }: ObjectRef): Buffer {
   return bytes
 }
 
+type Described = Pick<WriteOptions, "attributes" | "tags" | "encryption">
+
 /** Throws `store-refused` for attributes, tags or encryption that the store would not keep as they are. */
-export function checkWriteOptions({ attributes, tags, encryption }: Omit<WriteOptions, "condition">): void {
+export function checkWriteOptions({ attributes, tags, encryption }: Described): void {
   if (encryption) throw new Failure("store-refused", "the local store has no server-side encryption")
   const metadata = Object.entries(attributes?.metadata ?? {}).flat().join("")
   if (Buffer.byteLength(metadata) > METADATA_LIMIT) {
@@ -35,7 +39,7 @@ export function checkWriteOptions({ attributes, tags, encryption }: Omit<WriteOp
 }
 
 /** The attributes and tags to store. */
-export function keptOptions({ attributes, tags }: WriteOptions): { attributes: Attributes; tags: readonly Tag[] } {
+export function keptOptions({ attributes, tags }: Described): { attributes: Attributes; tags: readonly Tag[] } {
   return { attributes: { ...attributes, metadata: attributes?.metadata ?? {} }, tags: tags ?? [] }
 }
 

@@ -6,14 +6,15 @@ import type {
 } from "../ports.ts"
 import { readExtents, type Received } from "./local-bodies.ts"
 import type { BucketRecord, Index, Version } from "./local-index.ts"
+import { objectKey } from "./local-keys.ts"
 import { checkRead, checkWrite, checkWriteOptions, keptOptions, resolveRange } from "./local-names.ts"
-import { bucketRecord, currentKey, findVersion, hideObject, putVersion, removeVersion } from "./local-versions.ts"
+import { bucketRecord, findVersion, hideObject, putVersion, removeVersion, retagVersion } from "./local-versions.ts"
 import type { Local } from "./local.ts"
 
 const LOST_FILE_LIMIT = 100 // times that an object may be replaced between finding it and opening its file
 
 /** The object part of the store, but for listings. */
-export function localObjects(local: Local): Omit<ObjectStore, "list"> {
+export function localObjects(local: Local): Omit<ObjectStore, "list" | "listVersions"> {
   const { index, bodies, clock } = local
   return {
     get: async (ref, options = {}) => {
@@ -31,28 +32,41 @@ export function localObjects(local: Local): Omit<ObjectStore, "list"> {
       signal?.throwIfAborted()
       index.read(() => checkReplace(index, ref, condition)) // early, to spare the body; decided again below
       const received = await bodies.receive(body, { ...(signal && { signal }) })
-      const fields = { lastModified: clock(), size: body.length, etag: received.md5, ...keptOptions(options) }
-      const change = (freed: string[]) => {
-        checkReplace(index, ref, condition)
-        return putVersion(index, ref, { ...fields, body: nameBody(local, received, body.length) }, freed)
+      const keep = async () => {
+        const fields = { lastModified: clock(), size: body.length, etag: received.md5, ...keptOptions(options) }
+        const checksum = options.checksum?.()
+        return local.commit((freed) => {
+          checkReplace(index, ref, condition)
+          const named = nameBody(local, received, body.length)
+          return putVersion(index, ref, { ...fields, ...(checksum && { checksum }), body: named }, freed)
+        })
       }
-      const version = await local.commit(change).catch((error: unknown) => forget(local, received, error))
+      const version = await keep().catch((error: unknown) => forget(local, received, error))
       return writeResult(local, ref, version)
     },
-    delete: async (ref, { versionId } = {}) => {
-      await local.commit((freed) => {
-        if (versionId === undefined) hideObject(index, ref, clock(), freed)
-        else removeVersion(index, ref, versionId, freed)
+    delete: (ref, { versionId, condition } = {}) =>
+      local.commit((freed) => {
+        checkReplace(index, ref, condition)
+        if (versionId === undefined) return hideObject(index, ref, clock(), freed)
+        return removeVersion(index, ref, versionId, freed)
+      }),
+    getTags: (ref, options = {}) => local.look(() => visible(index, ref, options)?.version.tags),
+    putTags: async (ref, tags, { versionId } = {}) => {
+      checkWriteOptions({ tags })
+      return local.commit(() => {
+        const found = visible(index, ref, { ...(versionId !== undefined && { versionId }) })
+        if (!found) return undefined
+        retagVersion(index, ref, found.version, tags)
+        return found.info.versionId === undefined ? {} : { versionId: found.info.versionId }
       })
     },
-    getTags: (ref, options = {}) => local.look(() => visible(index, ref, options)?.version.tags),
   }
 }
 
-/** Throws `bucket-not-found`, or `precondition-failed` if a write may not replace the current version. */
+/** Throws `bucket-not-found`, or `precondition-failed` if a write or delete may not take the current version's place. */
 export function checkReplace(index: Index, ref: ObjectRef, condition: WriteCondition | undefined): void {
   bucketRecord(index, ref.bucket)
-  checkWrite(index.current.get(currentKey(ref)), condition)
+  checkWrite(index.current.get(objectKey(ref)), condition)
 }
 
 /** What a write of this version answers. */
@@ -63,8 +77,9 @@ export function writeResult(local: Local, { bucket }: ObjectRef, version: Versio
 
 /** A version as the port tells it. */
 function objectInfo(version: Version, { versioning }: BucketRecord): ObjectInfo {
-  const { size, etag, lastModified, versionId, tags, attributes } = version
-  return { ...attributes, size, etag, lastModified, tagCount: tags.length, ...(versioning !== "off" && { versionId }) }
+  const { size, etag, lastModified, versionId, tags, attributes, checksum } = version
+  const info = { ...attributes, size, etag, lastModified, tagCount: tags.length, ...(checksum && { checksum }) }
+  return versioning === "off" ? info : { ...info, versionId }
 }
 
 /** The version asked for, where it is an object and the condition holds. */

@@ -3,12 +3,14 @@
  * completing copies nothing and a reader of the object holds one open file. A part that is replaced, breaks off or is
  * left out stays in the file, unnamed, until the object is removed.
  */
-import { createHash, randomBytes } from "node:crypto"
+import { createHash } from "node:crypto"
 import { Failure } from "../errors.ts"
 import type { MultipartStore, ObjectRef, Part } from "../ports.ts"
 import type { Extent, Index, StoredPart, Upload } from "./local-index.ts"
-import { checkWriteOptions, keptOptions, keyBytes } from "./local-names.ts"
+import { keysUnder } from "./local-keys.ts"
+import { checkWriteOptions, keptOptions } from "./local-names.ts"
 import { checkReplace, writeResult } from "./local-objects.ts"
+import { newUploadId, uploadIdOf, uploadKey } from "./local-upload-ids.ts"
 import { bucketRecord, putVersion } from "./local-versions.ts"
 import type { Local } from "./local.ts"
 
@@ -17,20 +19,21 @@ const PART_LIMIT = 10_000
 const LEAST_PART_SIZE = 5 * 1024 * 1024
 
 /** The multipart part of the store. */
-export function localUploads(local: Local): MultipartStore {
+export function localUploads(local: Local): Omit<MultipartStore, "listUploads"> {
   const { index, bodies, clock } = local
   return {
     createUpload: async (ref, options = {}) => {
       checkWriteOptions(options)
-      keyBytes(ref)
+      const id = newUploadId(clock())
+      const key = placeOf(ref, id)
       index.read(() => bucketRecord(index, ref.bucket))
       const file = await bodies.create()
-      const id = randomBytes(16).toString("hex")
+      const { checksum } = options
       await local.commit(() => {
         bucketRecord(index, ref.bucket)
         if (!bodies.exists(file)) throw new Failure("unavailable", "the upload's file was taken for an orphan")
         void index.files.put(file, [])
-        void index.uploads.put(uploadKey(ref.bucket, id), { key: ref.key, file, end: 0, ...keptOptions(options) })
+        void index.uploads.put(key, { file, end: 0, ...keptOptions(options), ...(checksum && { checksum }) })
       })
       return id
     },
@@ -40,54 +43,53 @@ export function localUploads(local: Local): MultipartStore {
       const { file, end: offset } = await local.commit(() => reserve(index, ref, id, body.length))
       const etag = await bodies.receiveAt(file, offset, body, options)
       if (etag === undefined) throw noUpload()
+      const checksum = options.checksum?.()
+      const part = { etag, lastModified: clock(), extent: [offset, body.length] as const, ...(checksum && { checksum }) }
       await local.commit(() => {
         findUpload(index, ref, id)
-        void index.parts.put(partKey(id, number), { etag, extent: [offset, body.length] })
+        void index.parts.put(partKey(id, number), part)
       })
       return { etag }
     },
-    completeUpload: async (ref, id, parts, { condition } = {}) => {
+    completeUpload: async (ref, id, parts, options = {}) => {
+      const checksum = options.checksum?.()
       const version = await local.commit((freed) => {
         const upload = findUpload(index, ref, id)
         const stored = chooseParts(index, id, parts)
-        checkReplace(index, ref, condition)
-        forgetUpload(index, ref.bucket, id)
+        checkReplace(index, ref, options.condition)
+        forgetUpload(index, placeOf(ref, id), id)
         const extents = stored.map((part) => part.extent)
         void index.files.put(upload.file, join(extents))
         const { attributes, tags, file } = upload
         const size = extents.reduce((sum, extent) => sum + extent[1], 0)
-        const fields = { lastModified: clock(), size, etag: combinedEtag(stored), attributes, tags, body: { file } }
-        return putVersion(index, ref, fields, freed)
+        const made = { lastModified: clock(), size, etag: combinedEtag(stored), ...(checksum && { checksum }) }
+        return putVersion(index, ref, { ...made, attributes, tags, body: { file } }, freed)
       })
       return writeResult(local, ref, version)
     },
     abortUpload: async (ref, id) => {
-      if (id.length > ID_LIMIT) return
+      const key = uploadKey(ref, id)
+      if (!key) return
       await local.commit((freed) => {
-        const upload = index.uploads.get(uploadKey(ref.bucket, id))
-        if (upload?.key === ref.key) abort(index, ref.bucket, id, upload, freed)
+        const upload = index.uploads.get(key)
+        if (upload) abort(index, key, upload, freed)
       })
     },
     listParts: (ref, id) =>
       local.look(() => {
-        findUpload(index, ref, id)
-        const stored = index.parts.getRange(partsOf(id))
-        return [...stored.map(({ key, value }) => ({ number: numberOf(key), etag: value.etag, size: value.extent[1] }))]
+        const { checksum } = findUpload(index, ref, id)
+        const parts = [...index.parts.getRange(partsOf(id)).map(({ key, value }) => partOf(numberOf(key), value))]
+        return { parts, ...(checksum && { checksum }) }
       }),
   }
 }
 
 /** Aborts all uploads of a bucket, inside a transaction. */
 export function abortUploads(index: Index, bucket: string, freed: string[]): void {
-  const range = { start: uploadKey(bucket, ""), end: Buffer.from(`${bucket}\x01`) }
-  for (const { key, value } of [...index.uploads.getRange(range)]) {
-    abort(index, bucket, Buffer.from(key.subarray(bucket.length + 1)).toString(), value, freed)
-  }
+  for (const { key, value } of [...index.uploads.getRange(keysUnder(bucket, ""))]) abort(index, key, value, freed)
 }
 
-const ID_LIMIT = 64 // characters: ours have fewer, and LMDB takes no long key
 const noUpload = () => new Failure("not-found", "there is no such upload")
-const uploadKey = (bucket: string, id: string) => Buffer.from(`${bucket}\0${id}`)
 const isPartNumber = (number: number) => Number.isInteger(number) && number >= 1 && number <= PART_LIMIT
 
 function partKey(id: string, number: number): Buffer {
@@ -98,28 +100,38 @@ const partsOf = (id: string) => ({ start: partKey(id, 0), end: partKey(id, PART_
 
 function findUpload(index: Index, ref: ObjectRef, id: string): Upload {
   bucketRecord(index, ref.bucket)
-  if (id.length > ID_LIMIT) throw noUpload()
-  const upload = index.uploads.get(uploadKey(ref.bucket, id))
-  if (upload?.key !== ref.key) throw noUpload()
+  const upload = index.uploads.get(placeOf(ref, id))
+  if (!upload) throw noUpload()
   return upload
+}
+
+/** Where an upload stands in the index. Throws `not-found` for what is no id, `store-refused` for what can be no key. */
+function placeOf(ref: ObjectRef, id: string): Buffer {
+  const key = uploadKey(ref, id)
+  if (!key) throw noUpload()
+  return key
 }
 
 /** Keeps room for a part in the upload's file; gives the upload as it was before. */
 function reserve(index: Index, ref: ObjectRef, id: string, size: number): Upload {
   const upload = findUpload(index, ref, id)
-  void index.uploads.put(uploadKey(ref.bucket, id), { ...upload, end: upload.end + size })
+  void index.uploads.put(placeOf(ref, id), { ...upload, end: upload.end + size })
   return upload
 }
 
-function forgetUpload(index: Index, bucket: string, id: string): void {
-  void index.uploads.remove(uploadKey(bucket, id))
+function forgetUpload(index: Index, place: Uint8Array, id: string): void {
+  void index.uploads.remove(place)
   for (const key of [...index.parts.getKeys(partsOf(id))]) void index.parts.remove(key)
 }
 
-function abort(index: Index, bucket: string, id: string, { file }: Upload, freed: string[]): void {
-  forgetUpload(index, bucket, id)
+function abort(index: Index, place: Uint8Array, { file }: Upload, freed: string[]): void {
+  forgetUpload(index, place, uploadIdOf(place))
   void index.files.remove(file)
   freed.push(file)
+}
+
+function partOf(number: number, { etag, extent, lastModified, checksum }: StoredPart): Part {
+  return { number, etag, size: extent[1], lastModified, ...(checksum && { checksum }) }
 }
 
 /** The stored parts that completing names. Throws `store-refused`, with S3's error code as cause (S3 API reference,

@@ -4,15 +4,14 @@
  */
 import { randomBytes } from "node:crypto"
 import { Failure } from "../errors.ts"
-import type { ObjectRef, Versioning } from "../ports.ts"
+import type { DeleteResult, ObjectRef, Tag, Versioning } from "../ports.ts"
 import type { BucketRecord, Index, Marker, Version } from "./local-index.ts"
-import { keyBytes } from "./local-names.ts"
+import { entriesOf, entryKey, objectKey } from "./local-keys.ts"
 
 const NULL_VERSION = "null"
 const SEQUENCE_SIZE = 6 // bytes: 2^48 versions, a million a second for nine years
 const LAST_SEQUENCE = 2 ** 48 - 1
 const VERSION_ID = /^[0-9a-f]{32}$/
-const zero = Buffer.of(0)
 
 /** The bucket's record. Throws `bucket-not-found`. */
 export function bucketRecord(index: Index, bucket: string): BucketRecord {
@@ -21,13 +20,10 @@ export function bucketRecord(index: Index, bucket: string): BucketRecord {
   return record
 }
 
-/** The key of the object's current version. */
-export const currentKey = (ref: ObjectRef): Buffer => Buffer.concat([Buffer.from(ref.bucket), zero, keyBytes(ref)])
-
 /** The current version, or the version named; a delete marker only where it is named. Throws `bucket-not-found`. */
 export function findVersion(index: Index, ref: ObjectRef, versionId?: string): Version | Marker | undefined {
   bucketRecord(index, ref.bucket)
-  const current = index.current.get(currentKey(ref))
+  const current = index.current.get(objectKey(ref))
   return versionId === undefined || current?.versionId === versionId ? current : findOlder(index, ref, versionId)
 }
 
@@ -41,43 +37,63 @@ export function putVersion(
   const { versioning } = bucketRecord(index, ref.bucket)
   supersede(index, ref, versioning, freed)
   const version: Version = { ...fields, kind: "object", ...nextId(index, versioning) }
-  void index.current.put(currentKey(ref), version)
+  void index.current.put(objectKey(ref), version)
   return version
 }
 
 /** Deletes without naming a version: removes the object or, where the bucket has versions, hides it under a marker. */
-export function hideObject(index: Index, ref: ObjectRef, lastModified: number, freed: string[]): Marker | undefined {
+export function hideObject(index: Index, ref: ObjectRef, lastModified: number, freed: string[]): DeleteResult {
   const { versioning } = bucketRecord(index, ref.bucket)
   supersede(index, ref, versioning, freed)
-  void index.current.remove(currentKey(ref))
-  if (versioning === "off") return undefined
+  void index.current.remove(objectKey(ref))
+  if (versioning === "off") return { marker: false }
   const marker: Marker = { kind: "marker", lastModified, ...nextId(index, versioning) }
   void index.older.put(olderKey(ref, marker.sequence), marker)
-  return marker
+  return { versionId: marker.versionId, marker: true }
 }
 
 /** Deletes exactly the version named, for good; the newest one left is then current. */
-export function removeVersion(
-  index: Index,
-  ref: ObjectRef,
-  versionId: string,
-  freed: string[],
-): Version | Marker | undefined {
+export function removeVersion(index: Index, ref: ObjectRef, versionId: string, freed: string[]): DeleteResult {
   const version = findVersion(index, ref, versionId)
-  if (!version) return undefined
+  if (version) remove(index, ref, version, freed)
+  const { versioning } = bucketRecord(index, ref.bucket)
+  return { marker: version?.kind === "marker", ...(versioning !== "off" && { versionId }) }
+}
+
+/** Gives a version other tags, and nothing else. */
+export function retagVersion(index: Index, ref: ObjectRef, version: Version, tags: readonly Tag[]): void {
+  const current = index.current.get(objectKey(ref))
+  const retagged = { ...version, tags }
+  if (version.sequence === current?.sequence) void index.current.put(objectKey(ref), retagged)
+  else void index.older.put(olderKey(ref, version.sequence), retagged)
+}
+
+/** Where the versions behind this one begin, whether it is there or not; only where the null version was, nobody can
+ *  tell: then they begin anew. Throws `store-refused` for what is no version id. */
+export function behindVersion(index: Index, ref: ObjectRef, versionId: string): Buffer {
+  const sequence = versionId === NULL_VERSION ? findVersion(index, ref, versionId)?.sequence : sequenceIn(versionId)
+  if (sequence === undefined) {
+    if (versionId === NULL_VERSION) return objectKey(ref)
+    throw new Failure("store-refused", "this is not the id of a version")
+  }
+  const current = index.current.get(objectKey(ref))
+  const isBehind = current !== undefined && current.sequence < sequence // the newer ones were deleted meanwhile
+  return isBehind ? objectKey(ref) : Buffer.concat([olderKey(ref, sequence), Buffer.of(0)])
+}
+
+function remove(index: Index, ref: ObjectRef, version: Version | Marker, freed: string[]): void {
   dropBody(index, version, freed)
-  const current = index.current.get(currentKey(ref))
-  if (version.sequence === current?.sequence) void index.current.remove(currentKey(ref))
+  const current = index.current.get(objectKey(ref))
+  if (version.sequence === current?.sequence) void index.current.remove(objectKey(ref))
   else void index.older.remove(olderKey(ref, version.sequence))
   if (!current || version.sequence === current.sequence) promote(index, ref)
-  return version
 }
 
 /** The key of a version that is not current: a later one comes first. */
 function olderKey(ref: ObjectRef, sequence: number): Buffer {
   const order = Buffer.alloc(SEQUENCE_SIZE)
   order.writeUIntBE(LAST_SEQUENCE - sequence, 0, SEQUENCE_SIZE)
-  return Buffer.concat([currentKey(ref), zero, order])
+  return entryKey(ref, order)
 }
 
 /** The newest version that is not current and that `test` holds for. */
@@ -86,25 +102,26 @@ function newestOlder(
   ref: ObjectRef,
   test: (version: Version | Marker) => boolean = () => true,
 ): Version | Marker | undefined {
-  const start = olderKey(ref, LAST_SEQUENCE)
-  const end = Buffer.concat([currentKey(ref), Buffer.of(1)])
-  for (const { key, value } of index.older.getRange({ start, end })) {
-    if (key.length === start.length && test(value)) return value // longer: of a key that has a 00 after this one
-  }
+  for (const { value } of index.older.getRange(entriesOf(ref))) if (test(value)) return value
   return undefined
 }
 
 function findOlder(index: Index, ref: ObjectRef, versionId: string): Version | Marker | undefined {
   if (versionId === NULL_VERSION) return newestOlder(index, ref, (version) => version.versionId === NULL_VERSION)
-  if (!VERSION_ID.test(versionId)) return undefined
-  const version = index.older.get(olderKey(ref, parseInt(versionId.slice(0, 2 * SEQUENCE_SIZE), 16)))
+  const sequence = sequenceIn(versionId)
+  const version = sequence === undefined ? undefined : index.older.get(olderKey(ref, sequence))
   return version?.versionId === versionId ? version : undefined
+}
+
+/** A version's place, from its id; `undefined` for what is no id that tells one. */
+function sequenceIn(versionId: string): number | undefined {
+  return VERSION_ID.test(versionId) ? parseInt(versionId.slice(0, 2 * SEQUENCE_SIZE), 16) : undefined
 }
 
 /** Moves the current version aside where it is to be kept; without versioning, or where the new one is the null version
  *  too, drops what was the null version, wherever it is. */
 function supersede(index: Index, ref: ObjectRef, versioning: Versioning, freed: string[]): void {
-  const current = index.current.get(currentKey(ref))
+  const current = index.current.get(objectKey(ref))
   const replaced = versioning === "enabled" ? undefined : findVersion(index, ref, NULL_VERSION)
   if (replaced) dropBody(index, replaced, freed)
   if (replaced && replaced.sequence !== current?.sequence) void index.older.remove(olderKey(ref, replaced.sequence))
@@ -114,7 +131,7 @@ function supersede(index: Index, ref: ObjectRef, versioning: Versioning, freed: 
 function promote(index: Index, ref: ObjectRef): void {
   const newest = newestOlder(index, ref)
   if (newest?.kind !== "object") return
-  void index.current.put(currentKey(ref), newest)
+  void index.current.put(objectKey(ref), newest)
   void index.older.remove(olderKey(ref, newest.sequence))
 }
 

@@ -9,7 +9,7 @@ import type { Clock, Store } from "../ports.ts"
 import { openBodies, syncFolder, type Bodies } from "./local-bodies.ts"
 import { localBuckets } from "./local-buckets.ts"
 import { openIndex, type Index } from "./local-index.ts"
-import { listObjects } from "./local-list.ts"
+import { listObjects, listUploads, listVersions } from "./local-list.ts"
 import { localObjects } from "./local-objects.ts"
 import { localUploads } from "./local-uploads.ts"
 
@@ -51,7 +51,9 @@ export async function localStore(
   return {
     ...localObjects(local),
     list: (bucket, listing = {}) => local.look(() => listObjects(index, bucket, listing)),
+    listVersions: (bucket, listing = {}) => local.look(() => listVersions(index, bucket, listing)),
     ...localUploads(local),
+    listUploads: (bucket, listing = {}) => local.look(() => listUploads(index, bucket, listing)),
     ...localBuckets(local),
     close: async () => {
       await index.close()

@@ -7,7 +7,7 @@ import { sha256Hex } from "../net/sigv4-canonical.ts"
 import { signHeaders, type Credentials } from "../net/sigv4.ts"
 import { addresses, type AddressOptions } from "./s3-address.ts"
 import type { Refusal } from "./s3-refusal.ts"
-import { parseXml, textOf } from "./xml.ts"
+import { parseXml, textOf, type XmlElement } from "./xml.ts"
 
 /** What signs and sends. */
 export interface CallOptions extends AddressOptions {
@@ -144,8 +144,13 @@ function skewOf(refusal: Refusal, now: number): number | undefined {
 }
 
 /** The XML document of an answer, which must have this root. Throws `store-refused` for anything else. */
-export async function documentOf(response: HttpResponse, root: string) {
-  const document = parseXml((await readBody(response.body, maxXml)).toString())
+export async function documentOf(response: HttpResponse, root: string): Promise<XmlElement> {
+  return documentIn((await readBody(response.body, maxXml)).toString(), root)
+}
+
+/** As `documentOf`, of an answer that was read. */
+export function documentIn(text: string, root: string): XmlElement {
+  const document = parseXml(text)
   if (document?.root === root) return document.element
   const cause = { root: document?.root, expected: root }
   throw new Failure("store-refused", "the store's answer is not what was asked for", cause)

@@ -113,7 +113,7 @@ export function conditionHeaders(condition: WriteCondition | undefined): Header[
  * The headers of what a write carries beside its bytes. Throws `store-refused` for what no header can carry, and for
  * encryption under a customer's key (SSE-C), whose key nobody has given us.
  */
-export function writeHeaders(options: WriteOptions): Header[] {
+export function writeHeaders(options: Pick<WriteOptions, "attributes" | "tags" | "encryption">): Header[] {
   const { attributes = {}, tags = [], encryption } = options
   const headers: Header[] = []
   for (const [name, headerName] of attributeHeaders) {

@@ -9,15 +9,15 @@ import { childrenOf, textOf, type XmlElement } from "./xml.ts"
 /** Lists by ListObjectsV2, with keys URL-encoded, as XML 1.0 cannot carry every character that a key may have. */
 export function listing(send: SendCall): ObjectStore["list"] {
   return async (bucket, options = {}) => {
-    const call = { bucket, query: queryOf(options), repeatable: true, signal: options.signal }
+    const call = { bucket, query: listQuery(options), repeatable: true, signal: options.signal }
     const answer = await send({ method: "GET", ...call })
     if (answer.refusal) throw failureOf(answer.refusal)
     return pageOf(await documentOf(answer.response, "ListBucketResult"))
   }
 }
 
-function queryOf(options: ListOptions): string {
-  const parameters = [
+function listQuery(options: ListOptions): string {
+  return queryOf([
     ["list-type", "2"],
     ["encoding-type", "url"],
     ["prefix", options.prefix],
@@ -25,7 +25,11 @@ function queryOf(options: ListOptions): string {
     ["start-after", options.token === undefined ? options.startAfter : undefined],
     ["continuation-token", options.token],
     ["max-keys", options.limit?.toString()],
-  ] as const
+  ])
+}
+
+/** A query; parameters without a value are left out. */
+export function queryOf(parameters: readonly (readonly [name: string, value: string | undefined])[]): string {
   const given = parameters.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${percentEncode(value)}`]))
   return given.join("&")
 }
@@ -36,27 +40,35 @@ function pageOf(result: XmlElement): ListPage {
     const text = textOf(element, child) ?? ""
     return encoded ? decodeName(text) : text
   }
-  const next = textOf(result, "IsTruncated") === "true" ? textOf(result, "NextContinuationToken") || ends() : undefined
+  const more = textOf(result, "IsTruncated") === "true"
+  const next = more ? textOf(result, "NextContinuationToken") || notGoingOn() : undefined
   return {
-    objects: childrenOf(result, "Contents").map((entry) => listed(entry, name(entry, "Key"))),
+    objects: childrenOf(result, "Contents").map((entry) => listedObject(entry, name(entry, "Key"))),
     prefixes: childrenOf(result, "CommonPrefixes").map((entry) => name(entry, "Prefix")),
     ...(next === undefined ? {} : { next }),
   }
 }
 
-function ends(): never {
+/** Throws `store-refused`: a listing says that there is more, and not where. */
+export function notGoingOn(): never {
   throw new Failure("store-refused", "the store's listing does not go on, though it says that there is more")
 }
 
-function listed(entry: XmlElement, key: string): ListedObject {
-  const storageClass = textOf(entry, "StorageClass")
+/** An object, or a version of one, in a listing. */
+export function listedObject(entry: XmlElement, key: string): ListedObject {
   return {
     key,
     size: Number(textOf(entry, "Size")),
     etag: bareEtag(textOf(entry, "ETag")),
     lastModified: Date.parse(textOf(entry, "LastModified") ?? ""),
-    ...(storageClass && storageClass !== defaultClass ? { storageClass } : {}),
+    ...classOf(entry),
   }
+}
+
+/** The storage class of an entry, where it is not the default. */
+export function classOf(entry: XmlElement): { readonly storageClass?: string } {
+  const storageClass = textOf(entry, "StorageClass")
+  return storageClass && storageClass !== defaultClass ? { storageClass } : {}
 }
 
 /** AWS writes a space as `+`, as forms do, and a plus as `%2B`. */

@@ -2,12 +2,16 @@ import { Failure } from "../errors.ts"
 import { chunksOf, discard } from "../net/answer-body.ts"
 import type { HttpResponse } from "../net/request.ts"
 import { percentEncode } from "../net/sigv4-canonical.ts"
-import type { ByteRange, ObjectRef, ObjectStore, StoredObject, WriteOptions, WriteResult } from "../ports.ts"
+import type {
+  ByteRange, DeleteResult, ObjectRef, ObjectStore, StoredObject, Tag, WriteOptions, WriteResult,
+} from "../ports.ts"
 import { documentOf, type SendCall } from "./s3-call.ts"
+import { bodyChecksum } from "./s3-checksums.ts"
 import { bareEtag, conditionHeaders, header, infoOf, rangeHeader, readHeaders, writeHeaders } from "./s3-headers.ts"
 import { listing } from "./s3-listing.ts"
+import { versionListing } from "./s3-marked-listing.ts"
 import { failureOf, type Refusal } from "./s3-refusal.ts"
-import { childrenOf, textOf } from "./xml.ts"
+import { childrenOf, escapeXml, textOf } from "./xml.ts"
 
 /** Objects of an S3 store. */
 export function s3Objects(send: SendCall): ObjectStore {
@@ -32,7 +36,8 @@ export function s3Objects(send: SendCall): ObjectStore {
 
     async put(ref, body, options = {}) {
       const { condition, signal } = options
-      const headers = [...conditionHeaders(condition), ...writeHeaders(options)]
+      const checksum = bodyChecksum(body, options.checksum)
+      const headers = [...conditionHeaders(condition), ...writeHeaders(options), ...checksum]
       const call = { ...place(ref), headers, body, repeatable: condition === undefined, signal }
       const answer = await send({ method: "PUT", ...call })
       if (answer.refusal) throw writeFailure(answer.refusal, condition)
@@ -41,16 +46,21 @@ export function s3Objects(send: SendCall): ObjectStore {
     },
 
     async delete(ref, options = {}) {
-      const query = versionQuery(options.versionId)
-      const answer = await send({ method: "DELETE", ...place(ref), query, repeatable: true, signal: options.signal })
-      if (!answer.refusal) return discard(answer.response.body)
+      const { versionId, condition, signal } = options
+      const wanted = { query: versionQuery(versionId), headers: conditionHeaders(condition) }
+      const call = { ...place(ref), ...wanted, repeatable: condition === undefined, signal }
+      const answer = await send({ method: "DELETE", ...call })
+      if (!answer.refusal) return discarded(answer.response, deletionOf(answer.response))
+      if (condition) throw writeFailure(answer.refusal, condition)
       absentOr(answer.refusal)
+      return { marker: false }
     },
 
     list: listing(send),
+    listVersions: versionListing(send),
 
     async getTags(ref, options = {}) {
-      const query = ["tagging=", versionQuery(options.versionId)].filter((part) => part !== "").join("&")
+      const query = taggingQuery(options.versionId)
       const answer = await send({ method: "GET", ...place(ref), query, repeatable: true, signal: options.signal })
       if (answer.refusal?.code === "NoSuchTagSet") return []
       if (answer.refusal) return absentOr(answer.refusal)
@@ -60,6 +70,15 @@ export function s3Objects(send: SendCall): ObjectStore {
       return childrenOf(tagging, "TagSet").flatMap((set) => childrenOf(set, "Tag")).map((tag) => [
         textOf(tag, "Key") ?? "", textOf(tag, "Value") ?? "",
       ] as const)
+    },
+
+    async putTags(ref, tags, options = {}) {
+      // An empty set, and not DELETE of the sub-resource: a store that does not know that one deletes the object.
+      const call = { ...place(ref), query: taggingQuery(options.versionId), body: tagging(tags), repeatable: true }
+      const answer = await send({ method: "PUT", ...call, signal: options.signal })
+      if (answer.refusal) return absentOr(answer.refusal)
+      const { versionId } = resultOf(answer.response)
+      return discarded(answer.response, versionId === undefined ? {} : { versionId })
     },
   }
 }
@@ -74,6 +93,21 @@ export const place = ({ bucket, key }: ObjectRef): ObjectRef => ({ bucket, key }
 
 const versionQuery = (versionId: string | undefined): string =>
   versionId === undefined ? "" : `versionId=${percentEncode(versionId)}`
+
+const taggingQuery = (versionId: string | undefined): string =>
+  versionId === undefined ? "tagging=" : `tagging=&${versionQuery(versionId)}`
+
+function tagging(tags: readonly Tag[]): Uint8Array {
+  const set = tags.map(([name, value]) => `<Tag><Key>${escapeXml(name)}</Key><Value>${escapeXml(value)}</Value></Tag>`)
+  const xmlns = "http://s3.amazonaws.com/doc/2006-03-01/"
+  return Buffer.from(`<Tagging xmlns="${xmlns}"><TagSet>${set.join("")}</TagSet></Tagging>`)
+}
+
+function deletionOf({ headers }: HttpResponse): DeleteResult {
+  const versionId = header(headers, "x-amz-version-id")
+  const marker = header(headers, "x-amz-delete-marker") === "true"
+  return { marker, ...(versionId ? { versionId } : {}) }
+}
 
 /** `undefined` where the refusal says that there is no such object or version, or a delete marker; else throws. A 404
  *  without one of the codes may come from anything on the way; only HEAD's refusals have none. */

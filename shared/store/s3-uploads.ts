@@ -5,7 +5,11 @@ import type { HttpResponse } from "../net/request.ts"
 import { percentEncode } from "../net/sigv4-canonical.ts"
 import type { MultipartStore, Part, WriteOptions, WriteResult } from "../ports.ts"
 import { documentOf, maxXml, type SendCall } from "./s3-call.ts"
+import {
+  bodyChecksum, checksumElement, checksumKindOf, objectChecksum, partChecksumOf, uploadChecksum,
+} from "./s3-checksums.ts"
 import { bareEtag, conditionHeaders, header, writeHeaders } from "./s3-headers.ts"
+import { uploadListing } from "./s3-marked-listing.ts"
 import { place, resultOf, writeFailure } from "./s3-objects.ts"
 import { failureOf } from "./s3-refusal.ts"
 import { childrenOf, escapeXml, parseXml, textOf, type XmlElement } from "./xml.ts"
@@ -14,7 +18,7 @@ import { childrenOf, escapeXml, parseXml, textOf, type XmlElement } from "./xml.
 export function s3Uploads(send: SendCall): MultipartStore {
   return {
     async createUpload(ref, options = {}) {
-      const headers = writeHeaders(options)
+      const headers = [...writeHeaders(options), ...uploadChecksum(options.checksum)]
       const call = { ...place(ref), query: "uploads=", headers, repeatable: true, signal: options.signal }
       const answer = await send({ method: "POST", ...call })
       if (answer.refusal) throw failureOf(answer.refusal)
@@ -27,7 +31,9 @@ export function s3Uploads(send: SendCall): MultipartStore {
       // S3 reference, UploadPart. Ceph RGW 16 takes any number.
       if (!(number >= 1 && number <= 10_000)) throw new Failure("store-refused", "parts are numbered from 1 to 10,000")
       const query = `partNumber=${number}&${uploadQuery(uploadId)}`
-      const answer = await send({ method: "PUT", ...place(ref), query, body, repeatable: true, signal: options.signal })
+      const headers = bodyChecksum(body, options.checksum)
+      const call = { ...place(ref), query, headers, body, repeatable: true, signal: options.signal }
+      const answer = await send({ method: "PUT", ...call })
       if (answer.refusal) throw failureOf(answer.refusal)
       discard(answer.response.body)
       return { etag: resultOf(answer.response).etag }
@@ -36,7 +42,8 @@ export function s3Uploads(send: SendCall): MultipartStore {
     async completeUpload(ref, uploadId, parts, options = {}) {
       const { condition, signal } = options
       const body = Buffer.from(completion(parts))
-      const headers = [...conditionHeaders(condition), ["content-type", "application/xml"] as const]
+      const checksum = objectChecksum(options.checksum?.())
+      const headers = [...conditionHeaders(condition), ...checksum, ["content-type", "application/xml"] as const]
       const call = { ...place(ref), query: uploadQuery(uploadId), headers, body, repeatable: false, signal }
       const answer = await send({ method: "POST", ...call })
       if (answer.refusal) throw writeFailure(answer.refusal, condition)
@@ -59,19 +66,24 @@ export function s3Uploads(send: SendCall): MultipartStore {
         const result = await documentOf(answer.response, "ListPartsResult")
         parts.push(...childrenOf(result, "Part").map(partOf))
         const next = Number(textOf(result, "NextPartNumberMarker"))
-        if (textOf(result, "IsTruncated") !== "true") return parts
+        const checksum = checksumKindOf(result)
+        if (textOf(result, "IsTruncated") !== "true") return { parts, ...(checksum ? { checksum } : {}) }
         if (!(next > marker)) throw new Failure("store-refused", "the store's list of parts does not go on")
         marker = next
       }
     },
+
+    listUploads: uploadListing(send),
   }
 }
 
 const uploadQuery = (uploadId: string): string => `uploadId=${percentEncode(uploadId)}`
 
 function completion(parts: readonly Part[]): string {
-  const list = parts.map(({ number, etag }) => {
-    return `<Part><PartNumber>${number}</PartNumber><ETag>${escapeXml(`"${etag}"`)}</ETag></Part>`
+  const list = parts.map(({ number, etag, checksum }) => {
+    const name = checksum && checksumElement(checksum.algorithm)
+    const known = checksum ? `<${name}>${escapeXml(checksum.value)}</${name}>` : ""
+    return `<Part><PartNumber>${number}</PartNumber><ETag>${escapeXml(`"${etag}"`)}</ETag>${known}</Part>`
   })
   const xmlns = "http://s3.amazonaws.com/doc/2006-03-01/"
   return `<CompleteMultipartUpload xmlns="${xmlns}">${list.join("")}</CompleteMultipartUpload>`
@@ -105,9 +117,13 @@ function etagOf(parts: readonly Part[]): string {
 }
 
 function partOf(part: XmlElement): Part {
+  const lastModified = Date.parse(textOf(part, "LastModified") ?? "")
+  const checksum = partChecksumOf(part)
   return {
     number: Number(textOf(part, "PartNumber")),
     etag: bareEtag(textOf(part, "ETag")),
     size: Number(textOf(part, "Size")),
+    ...(Number.isNaN(lastModified) ? {} : { lastModified }),
+    ...(checksum ? { checksum } : {}),
   }
 }

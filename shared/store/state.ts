@@ -46,7 +46,7 @@ export function stateStore(store: ObjectStore, { bucket, prefix, form }: StatePl
     },
     create: async (path, value) => write(path, value, { ifNoneMatch: "*" }),
     replace: async (path, value, etag) => write(path, value, { ifMatch: etag, ...(form && { form }) }),
-    remove: async (path) => store.delete(at(path)),
+    remove: async (path) => void (await store.delete(at(path))),
     list: async (under, { startAfter, limit = LIST_LIMIT } = {}) => {
       const after = startAfter === undefined ? {} : { startAfter: prefix + startAfter }
       const page = await store.list(bucket, { prefix: prefix + under, limit, ...after })

@@ -9,12 +9,24 @@ export interface XmlDocument {
   readonly element: XmlElement
 }
 
-// Numbers stay text, and white space stays: keys and tags may be "007" or " ". Numeric references such as &#10; are read
-// only with htmlEntities.
+// Numbers stay text, and white space stays: keys and tags may be "007" or " ". References are read here, as the parser
+// leaves out those to characters that XML 1.0 does not allow, such as &#1;, and stores write keys with them: a key would
+// come out as another one.
 const parser = new XMLParser({
   ignoreAttributes: true, ignoreDeclaration: true, ignorePiTags: true, parseTagValue: false, trimValues: false,
-  removeNSPrefix: true, processEntities: true, htmlEntities: true,
+  removeNSPrefix: true, processEntities: false, tagValueProcessor: (_, text) => unescapeXml(text),
 })
+
+const named: Readonly<Record<string, string>> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'" }
+
+/** Text whose references are replaced by what they mean (XML 1.0, sections 4.1 and 4.6); others stay as they are. */
+function unescapeXml(text: string): string {
+  return text.replace(/&(?:#(\d{1,7})|#x([0-9a-fA-F]{1,6})|(lt|gt|amp|quot|apos));/g, (reference, decimal, hex, name) => {
+    if (typeof name === "string") return named[name] ?? reference
+    const code = typeof decimal === "string" ? parseInt(decimal, 10) : parseInt(String(hex), 16)
+    return code <= 0x10ffff ? String.fromCodePoint(code) : reference
+  })
+}
 
 /** Parses a document; `undefined` for what is no XML, or ends before its root element does. */
 export function parseXml(text: string): XmlDocument | undefined {
@@ -50,6 +62,21 @@ export function childrenOf(element: XmlElement, name: string): readonly XmlEleme
   const child = element[name]
   if (child === undefined) return []
   return Array.isArray(child) ? child.map(asElement) : [asElement(child)]
+}
+
+/** All children that have one of these names, in their order, which the parser keeps only among those of one name: it is
+ *  read from the text of the document. No other element may have one of the names. */
+export function childrenInOrder(
+  text: string,
+  element: XmlElement,
+  names: readonly string[],
+): readonly (readonly [name: string, child: XmlElement])[] {
+  const waiting = new Map(names.map((name) => [name, childrenOf(element, name).values()]))
+  const opening = new RegExp(`<(?:[^<>:\\s]+:)?(${names.join("|")})[\\s/>]`, "g")
+  return [...text.matchAll(opening)].flatMap(([, name = ""]) => {
+    const child = waiting.get(name)?.next()
+    return child && !child.done ? [[name, child.value] as const] : []
+  })
 }
 
 /** Text as it stands in a document. */
