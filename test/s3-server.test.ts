@@ -11,13 +11,15 @@ import {
   DeleteBucketCommand, DeleteObjectCommand, GetBucketLocationCommand, GetBucketVersioningCommand, GetObjectCommand,
   GetObjectTaggingCommand, HeadBucketCommand, HeadObjectCommand, ListBucketsCommand, ListObjectsCommand,
   ListObjectsV2Command, ListPartsCommand, PutBucketVersioningCommand, PutObjectCommand, UploadPartCommand,
-  S3ServiceException, type CompleteMultipartUploadCommandInput, type GetObjectCommandInput,
-  type ListObjectsCommandOutput, type ListObjectsV2CommandInput, type ListObjectsV2CommandOutput, type PutObjectCommandInput, type S3Client,
+  type CompleteMultipartUploadCommandInput, type GetObjectCommandInput,
+  type ListObjectsCommandOutput, type ListObjectsV2CommandInput, type ListObjectsV2CommandOutput,
+  type PutObjectCommandInput, type S3Client,
 } from "@aws-sdk/client-s3"
 import { Upload } from "@aws-sdk/lib-storage"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { patterned } from "./bytes.ts"
 import { credentials, openEndpoint, region, sdkClient, type TestEndpoint } from "./s3-endpoint.ts"
+import { outcome } from "./s3-server-client.ts"
 
 const Bucket = "a-bucket"
 const oddKeys = [
@@ -39,10 +41,12 @@ afterAll(async () => {
 
 const put = (Key: string, Body: string | Uint8Array | Readable, more: Partial<PutObjectCommandInput> = {}) =>
   s3.send(new PutObjectCommand({ Bucket, Key, Body, ...more }))
-const get = (Key: string, more: Partial<GetObjectCommandInput> = {}) =>
-  s3.send(new GetObjectCommand({ Bucket, Key, ...more }))
-const bytesOf = async (Key: string, more: Partial<GetObjectCommandInput> = {}) =>
-  Buffer.from((await (await get(Key, more)).Body?.transformToByteArray()) ?? [])
+/** Reads the body too: the SDK fails, uncaught, where one is left when its client is destroyed. */
+const get = async (Key: string, more: Partial<GetObjectCommandInput> = {}) => {
+  const answer = await s3.send(new GetObjectCommand({ Bucket, Key, ...more }))
+  return { ...answer, bytes: Buffer.from((await answer.Body?.transformToByteArray()) ?? []) }
+}
+const bytesOf = async (Key: string, more: Partial<GetObjectCommandInput> = {}) => (await get(Key, more)).bytes
 const textOf = async (Key: string, more: Partial<GetObjectCommandInput> = {}) => (await bytesOf(Key, more)).toString()
 const md5 = (bytes: Uint8Array) => createHash("md5").update(bytes).digest("hex")
 
@@ -50,14 +54,6 @@ const md5 = (bytes: Uint8Array) => createHash("md5").update(bytes).digest("hex")
 function streamOf(bytes: Buffer, size = 65_536): Readable {
   const count = Math.ceil(bytes.length / size)
   return Readable.from(Array.from({ length: count }, (_, at) => bytes.subarray(at * size, (at + 1) * size)))
-}
-
-/** The name and status of a refusal, or "ok". */
-async function outcome(request: Promise<unknown>): Promise<string> {
-  return request.then(() => "ok", (error: unknown) => {
-    if (!(error instanceof S3ServiceException)) throw error
-    return `${error.$metadata.httpStatusCode} ${error.name}`
-  })
 }
 
 describe("the AWS SDK with its default settings", () => {
@@ -124,12 +120,12 @@ describe("attributes", () => {
       Metadata: { one: "1", "with-dash": "a, b; c=d", empty: "" },
     }
     await put("attributes", Readable.from([Buffer.from("hello")]), {
-      ...attributes, ContentLength: 5, ExpiresString: "Thu, 01 Dec 2033 16:00:00 GMT", Tagging: "k=v&name+2=%C3%BC%26",
+      ...attributes, ContentLength: 5, ExpiresString: "Thu, 01 Dec 2033 16:00:00 GMT", Tagging: "k=v&name+2=%C3%BC%2F",
     } as Partial<PutObjectCommandInput>)
     expect(await s3.send(new HeadObjectCommand({ Bucket, Key: "attributes" }))).toMatchObject(attributes)
     expect(await get("attributes")).toMatchObject({ ...attributes, TagCount: 2 })
     const { TagSet } = await s3.send(new GetObjectTaggingCommand({ Bucket, Key: "attributes" }))
-    expect(TagSet).toEqual(expect.arrayContaining([{ Key: "k", Value: "v" }, { Key: "name 2", Value: "ü&" }]))
+    expect(TagSet).toEqual(expect.arrayContaining([{ Key: "k", Value: "v" }, { Key: "name 2", Value: "ü/" }]))
     const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket, Prefix: "attributes" }))
     expect(Contents?.[0]?.StorageClass).toBe("STANDARD_IA")
   })
@@ -163,13 +159,13 @@ describe("ranges and conditions of reads", () => {
   ])("%s gives %j", async (Range, text, ContentRange) => {
     const answer = await get("ranged", { Range })
     expect(answer).toMatchObject({ $metadata: { httpStatusCode: 206 }, ContentRange, ContentLength: text.length })
-    expect(await answer.Body?.transformToString()).toBe(text)
+    expect(answer.bytes.toString()).toBe(text)
   })
 
   const ignored = ["bytes=5-2", "bytes=0-1,4-5", "bytes=", "bytes=-", "lines=1-2", "bytes=x-"]
   it.each(ignored)("%s is answered whole", async (Range) => {
     const answer = await get("ranged", { Range })
-    expect([answer.$metadata.httpStatusCode, await answer.Body?.transformToString()]).toEqual([200, "0123456789"])
+    expect([answer.$metadata.httpStatusCode, answer.bytes.toString()]).toEqual([200, "0123456789"])
   })
 
   it.each([["ranged", "bytes=10-"], ["ranged", "bytes=10-12"], ["ranged", "bytes=-0"], ["nothing", "bytes=0-"]])(
@@ -399,12 +395,6 @@ describe("multipart uploads", () => {
     expect(await textOf("conditional")).toBe("old")
     expect(await attempt({ IfMatch: ETag })).toBe("ok")
     expect(await textOf("conditional")).toBe("new")
-  })
-
-  it("refuse a checksum of the whole object, which is not checked here", async () => {
-    const upload = await begin("whole-sum")
-    const one = await send(upload, 1, part)
-    expect(await outcome(complete(upload, [one], { ChecksumCRC32: "AAAAAA==" }))).toMatch(/^501/)
   })
 })
 

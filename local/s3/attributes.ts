@@ -1,9 +1,8 @@
 /** What is kept beside an object's bytes, from and to headers. */
-import type { Attributes, ObjectInfo, Tag } from "../../shared/ports.ts"
+import type { Attributes, ObjectInfo } from "../../shared/ports.ts"
 import { attributeHeaders, metadataPrefix } from "../../shared/store/s3-headers.ts"
 import type { Call } from "./call.ts"
 import { S3Error } from "./errors.ts"
-
 
 // S3 reference, "User-defined object metadata": 2 KB, counted as the UTF-8 bytes of names and values.
 const maxMetadataBytes = 2048
@@ -39,20 +38,6 @@ function metadataOf(call: Call): Record<string, string> {
   const bytes = entries.reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value), 0)
   if (bytes > maxMetadataBytes) throw new S3Error("MetadataTooLarge")
   return Object.fromEntries(entries)
-}
-
-// S3 reference, "Object tagging": 10 tags, keys of 128 and values of 256 characters.
-const maxTags = 10
-
-/** The tags that a write carries, form-encoded in `x-amz-tagging`; `undefined` if none. Throws `InvalidTag`. */
-export function tagsOf(call: Call): readonly Tag[] | undefined {
-  const header = call.header("x-amz-tagging")
-  if (header === undefined) return undefined
-  const tags = [...new URLSearchParams(header)]
-  const valid = tags.every(([name, value]) => name.length >= 1 && name.length <= 128 && value.length <= 256)
-  const names = new Set(tags.map(([name]) => name))
-  if (!valid || tags.length > maxTags || names.size < tags.length) throw new S3Error("InvalidTag")
-  return tags
 }
 
 /** The headers of an object in an answer. Text goes out as its UTF-8 bytes, as it came in. */

@@ -24,8 +24,9 @@ export interface Call extends Target, ObjectRef {
   readonly headers: ReadonlyMap<string, string>
   /** A header by its lower-case name. */
   header(name: string): string | undefined
-  /** The body. Opening it checks its headers, and reads nothing. */
-  openPayload(): Payload
+  /** The body. Opening it checks its headers, and reads nothing. Checksum headers are about it, unless they are said to
+   *  be about the object that the request makes. */
+  openPayload(checksumsAbout?: "body" | "object"): Payload
 }
 
 /** What is answered. Header values hold one character a byte. */

@@ -36,9 +36,12 @@ function cyclic32(step: (bytes: Uint8Array, value: number) => number): Checksum 
   }
 }
 
-// The reversed polynomials: Castagnoli (RFC 3720, section 12.1) and CRC-64/NVME (NVM Express command set, 5.2.1.3.4).
-const castagnoli = 0x82f63b78
-const nvme = 0x9a6c9329ac4bc9b5n
+/** The reversed polynomial of CRC-32 (IEEE 802.3). */
+export const ieee = 0xedb88320
+/** The reversed polynomial of CRC-32C, Castagnoli's (RFC 3720, section 12.1). */
+export const castagnoli = 0x82f63b78
+/** The reversed polynomial of CRC-64/NVME (NVM Express command set, 5.2.1.3.4). */
+export const nvme = 0x9a6c9329ac4bc9b5n
 
 const table32c = Uint32Array.from({ length: 256 }, (_, byte) => {
   let value = byte

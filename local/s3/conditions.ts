@@ -3,16 +3,17 @@ import type { ByteRange, ObjectInfo, WriteCondition } from "../../shared/ports.t
 import type { Call } from "./call.ts"
 import { S3Error } from "./errors.ts"
 
-/** Whether a read goes ahead, in the order of RFC 9110, section 13.2.2. */
-export function readDecision(call: Call, info: ObjectInfo): "read" | "not-modified" | "failed" {
-  const ifMatch = call.header("if-match")
-  const unmodifiedSince = dateOf(call.header("if-unmodified-since"))
+/** Whether a read goes ahead, in the order of RFC 9110, section 13.2.2. The conditions on the source of a copy have the
+ *  same order (S3 reference, CopyObject), and names that begin with `prefix`. */
+export function readDecision(call: Call, info: ObjectInfo, prefix = ""): "read" | "not-modified" | "failed" {
+  const ifMatch = call.header(`${prefix}if-match`)
+  const unmodifiedSince = dateOf(call.header(`${prefix}if-unmodified-since`))
   const goesAhead = ifMatch === undefined
     ? unmodifiedSince === undefined || wholeSeconds(info) <= unmodifiedSince
     : matches(ifMatch, info.etag, "strong")
   if (!goesAhead) return "failed"
-  const ifNoneMatch = call.header("if-none-match")
-  const modifiedSince = dateOf(call.header("if-modified-since"))
+  const ifNoneMatch = call.header(`${prefix}if-none-match`)
+  const modifiedSince = dateOf(call.header(`${prefix}if-modified-since`))
   const unchanged = ifNoneMatch === undefined
     ? modifiedSince !== undefined && wholeSeconds(info) <= modifiedSince
     : matches(ifNoneMatch, info.etag, "weak")

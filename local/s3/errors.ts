@@ -6,7 +6,9 @@ const table = {
   AccessControlListNotSupported: [400, "The bucket does not allow ACLs."],
   AccessDenied: [403, "Access Denied"],
   AuthorizationHeaderMalformed: [400, "The authorization header that you provided is not valid."],
+  AuthorizationQueryParametersError: [400, "The query parameters of the presigned request are not valid."],
   BadDigest: [400, "The Content-MD5 or checksum value that you specified did not match what the server received."],
+  BadRequest: [400, "Bad Request"],
   BucketAlreadyExists: [409, "The requested bucket name is not available."],
   BucketNotEmpty: [409, "The bucket that you tried to delete is not empty."],
   ConditionalRequestConflict: [409, "A conflicting operation occurred during the request. Retry the request."],
@@ -22,6 +24,7 @@ const table = {
   InvalidDigest: [400, "The Content-MD5 value that you specified is not valid."],
   InvalidObjectState: [403, "The operation is not valid for the object's storage class."],
   InvalidPart: [400, "One or more of the specified parts could not be found, or has another entity tag."],
+  InvalidPartNumber: [416, "The requested partnumber is not satisfiable"],
   InvalidPartOrder: [400, "The list of parts was not in ascending order."],
   InvalidRange: [416, "The requested range is not satisfiable."],
   InvalidRequest: [400, "Invalid Request"],
@@ -39,8 +42,13 @@ const table = {
   NoSuchKey: [404, "The specified key does not exist."],
   NoSuchUpload: [404, "The specified multipart upload does not exist."],
   NoSuchVersion: [404, "The specified version does not exist."],
+  NoSuchBucketPolicy: [404, "The bucket policy does not exist"],
+  NoSuchCORSConfiguration: [404, "The CORS configuration does not exist"],
+  NoSuchLifecycleConfiguration: [404, "The lifecycle configuration does not exist"],
   NotImplemented: [501, "The request needs something that this endpoint does not implement."],
+  ObjectLockConfigurationNotFoundError: [404, "Object Lock configuration does not exist for this bucket"],
   PreconditionFailed: [412, "At least one of the preconditions that you specified did not hold."],
+  ReplicationConfigurationNotFoundError: [404, "The replication configuration was not found"],
   RequestTimeTooSkewed: [403, "The difference between the request time and the server's time is too large."],
   ServiceUnavailable: [503, "Service is unable to handle request."],
   SignatureDoesNotMatch: [403, "The signature that was calculated does not match the one that you provided."],
@@ -50,18 +58,22 @@ const table = {
 /** The error codes of the S3 reference that this endpoint gives. */
 export type S3Code = keyof typeof table
 
-/** A request refused in S3's words. `details` become further elements of the answer's XML. */
+type Headers = Readonly<Record<string, string | undefined>>
+
+/** A request refused in S3's words. `details` become further elements of the answer's XML, `headers` its headers. */
 export class S3Error extends Error {
   readonly code: S3Code
   readonly status: number
   readonly details: readonly Element[]
+  readonly headers: Headers
 
-  constructor(code: S3Code, message: string = table[code][1], details: readonly Element[] = []) {
+  constructor(code: S3Code, message: string = table[code][1], details: readonly Element[] = [], headers: Headers = {}) {
     super(message)
     this.name = "S3Error"
     this.code = code
     this.status = table[code][0]
     this.details = details
+    this.headers = headers
   }
 }
 

@@ -1,8 +1,8 @@
 /** The listings of a bucket's current objects. */
-import { percentEncode } from "../../shared/net/sigv4-canonical.ts"
 import type { ListOptions, ListPage } from "../../shared/ports.ts"
-import { countOf, xmlAnswer, type Answer, type Call, type Endpoint } from "./call.ts"
+import { xmlAnswer, type Answer, type Call, type Endpoint } from "./call.ts"
 import { S3Error } from "./errors.ts"
+import { frameOf, limitOf, prefixElements } from "./listing.ts"
 import { ownerElements } from "./owner.ts"
 import type { Element } from "./xml.ts"
 
@@ -41,22 +41,11 @@ export async function listObjects(call: Call, { store }: Endpoint): Promise<Answ
   ]])
 }
 
-// S3 reference, ListObjectsV2: at most 1,000 a page, and what is asked beyond is answered so.
-const maxListed = 1000
-
 /** What both versions have in common. */
 function listingOf(call: Call) {
-  const prefix = call.query.get("prefix") ?? ""
-  const delimiter = call.query.get("delimiter") ?? ""
-  const limit = Math.min(countOf(call, "max-keys", maxListed), maxListed)
-  const encode = encoderOf(call)
-  const head: Element[] = [
-    ["Name", call.bucket],
-    ["Prefix", encode(prefix)],
-    ["Delimiter", delimiter === "" ? undefined : encode(delimiter)],
-    ["MaxKeys", limit],
-    ["EncodingType", call.query.get("encoding-type")],
-  ]
+  const { prefix, delimiter, encode, elements } = frameOf(call)
+  const limit = limitOf(call, "max-keys")
+  const head: readonly Element[] = [["Name", call.bucket], ...elements, ["MaxKeys", limit]]
   return {
     delimiter, encode, head,
     async page(store: Endpoint["store"], from: Pick<ListOptions, "startAfter" | "token">): Promise<ListPage> {
@@ -72,17 +61,9 @@ function listingOf(call: Call) {
         ["Owner", withOwner ? ownerElements : undefined],
         ["StorageClass", object.storageClass ?? "STANDARD"],
       ]]),
-      ...page.prefixes.map((prefix): Element => ["CommonPrefixes", [["Prefix", encode(prefix)]]]),
+      ...prefixElements(page.prefixes, encode),
     ],
   }
-}
-
-/** With `encoding-type=url` names are percent-encoded but for `/`, so that names XML cannot hold come through. */
-function encoderOf(call: Call): (name: string) => string {
-  const encoding = call.query.get("encoding-type")
-  if (encoding === undefined) return (name) => name
-  if (encoding !== "url") throw new S3Error("InvalidArgument", "Invalid Encoding Method specified in Request")
-  return (name) => percentEncode(name).replaceAll("%2F", "/")
 }
 
 function lastName({ objects, prefixes }: ListPage): string | undefined {

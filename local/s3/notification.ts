@@ -11,7 +11,7 @@ export interface S3EventRecord {
   readonly awsRegion: string
   /** ISO 8601 with milliseconds. */
   readonly eventTime: string
-  readonly eventName: "ObjectCreated:Put" | "ObjectCreated:CompleteMultipartUpload"
+  readonly eventName: `ObjectCreated:${"Put" | "Copy" | "CompleteMultipartUpload"}`
   readonly userIdentity: { readonly principalId: string }
   readonly requestParameters: { readonly sourceIPAddress: string }
   readonly responseElements: { readonly "x-amz-request-id": string }

@@ -1,8 +1,9 @@
 /** The body of a request: decoded, and checked against all that the request promises about it. */
-import type { Body } from "../../shared/ports.ts"
+import type { Body, ChecksumAlgorithm, StoredChecksum } from "../../shared/ports.ts"
 import { algorithms } from "./checksums.ts"
 import { decodeChunks, type Signing } from "./chunked.ts"
 import { S3Error } from "./errors.ts"
+import { checksumAlgorithms } from "./object-checksums.ts"
 
 /** A body. The stream is read once. It ends only if length, hash, checksums and chunk signatures were right, so whoever
  *  keeps nothing of a stream that failed keeps nothing that is wrong. */
@@ -10,8 +11,8 @@ export interface Payload {
   /** Decoded bytes. */
   readonly length: number
   readonly stream: AsyncIterable<Uint8Array>
-  /** The checksum headers to answer with, once the stream has ended. */
-  readonly checksums: Readonly<Record<string, string>>
+  /** The checksum that was given with it, where one was; known once the stream has ended. */
+  checksum(): StoredChecksum | undefined
 }
 
 /** What a body is read from, and what was said about it. */
@@ -30,25 +31,32 @@ interface Check {
   verify(trailers: ReadonlyMap<string, string>): void
 }
 
-type Checksums = Record<string, string>
+type Held = (checksum: StoredChecksum) => void
 
 /** Opens the body. Throws an `S3Error` where its headers cannot be fulfilled; reads nothing yet. */
 export function openPayload(source: PayloadSource): Payload {
   const framing = framingOf(source)
   const length = lengthOf(source, framing !== undefined)
-  const checksums: Checksums = {}
-  const checks = [...contentChecks(source), ...checksumChecks(source, framing?.trailer ?? false, checksums)]
+  let given: StoredChecksum | undefined
+  const held: Held = (checksum) => { given = checksum }
+  const checks = [...contentChecks(source), ...checksumChecks(source, framing?.trailer ?? false, held)]
   const decoded = framing ? decodeChunks(source.bytes, framing) : plain(source.bytes)
-  return { length, checksums, stream: checked(decoded, length, checks) }
+  return { length, checksum: () => given, stream: checked(decoded, length, checks) }
 }
+
+/** One request carries, or copies, at most 5 GiB (S3 reference, "Amazon S3 multipart upload limits"). */
+export const maxSingleUpload = 5 * 1024 ** 3
 
 // Up to here a body is collected, so that a store can write it in one go; the local store keeps these in its index.
 const smallBody = 16 * 1024
 
 /** The body as a store takes it: a small one whole, and checked already. */
-export async function storable(payload: Payload): Promise<Body> {
-  return payload.length <= smallBody ? collect(payload) : payload
+export async function storable(body: Streamed): Promise<Body> {
+  return body.length <= smallBody ? collect(body) : body
 }
+
+/** A stream of so many bytes. */
+type Streamed = Pick<Payload, "length" | "stream">
 
 /** Reads an XML body of at most `limit` bytes. Throws `MaxMessageLengthExceeded`, or `MalformedXML` for no text. */
 export async function readText(payload: Payload, limit: number): Promise<string> {
@@ -61,10 +69,10 @@ export async function readText(payload: Payload, limit: number): Promise<string>
   }
 }
 
-async function collect(payload: Payload): Promise<Uint8Array> {
-  const whole = Buffer.alloc(payload.length)
+async function collect(body: Streamed): Promise<Uint8Array> {
+  const whole = Buffer.alloc(body.length)
   let at = 0
-  for await (const bytes of payload.stream) {
+  for await (const bytes of body.stream) {
     whole.set(bytes, at)
     at += bytes.length
   }
@@ -103,14 +111,12 @@ function contentChecks({ header, payload }: PayloadSource): Check[] {
 }
 
 // The bytes of each checksum value (S3 reference, "Checking object integrity").
-const checksumLengths = { crc32: 4, crc32c: 4, crc64nvme: 8, sha1: 20, sha256: 32 } as const
-type ChecksumName = keyof typeof checksumLengths
-const checksumNames = Object.keys(checksumLengths).filter((name): name is ChecksumName => name in checksumLengths)
+const checksumLengths: Record<ChecksumAlgorithm, number> = { crc32: 4, crc32c: 4, crc64nvme: 8, sha1: 20, sha256: 32 }
 
-function checksumChecks({ header }: PayloadSource, trailer: boolean, checksums: Checksums): Check[] {
+function checksumChecks({ header }: PayloadSource, trailer: boolean, held: Held): Check[] {
   const announced = trailer ? (header("x-amz-trailer") ?? "").split(",").map((name) => name.trim().toLowerCase()) : []
-  const given = checksumNames.filter((name) => header(`x-amz-checksum-${name}`) !== undefined)
-  const trailing = checksumNames.filter((name) => announced.includes(`x-amz-checksum-${name}`))
+  const given = checksumAlgorithms.filter((name) => header(`x-amz-checksum-${name}`) !== undefined)
+  const trailing = checksumAlgorithms.filter((name) => announced.includes(`x-amz-checksum-${name}`))
   if (announced.filter((name) => name !== "").length > trailing.length) {
     throw new S3Error("InvalidRequest", "The value specified in the x-amz-trailer header is not supported.")
   }
@@ -118,21 +124,21 @@ function checksumChecks({ header }: PayloadSource, trailer: boolean, checksums: 
     throw new S3Error("InvalidRequest", "Expecting a single x-amz-checksum- header or trailer.")
   }
   return [
-    ...given.map((name) => checksumCheck(name, () => header(`x-amz-checksum-${name}`), checksums)),
-    ...trailing.map((name) => checksumCheck(name, (trailers) => trailers.get(`x-amz-checksum-${name}`), checksums)),
+    ...given.map((name) => checksumCheck(name, () => header(`x-amz-checksum-${name}`), held)),
+    ...trailing.map((name) => checksumCheck(name, (trailers) => trailers.get(`x-amz-checksum-${name}`), held)),
     ...(trailer ? [onlyAnnounced(announced)] : []),
   ]
 }
 
 type Promised = (trailers: ReadonlyMap<string, string>) => string | undefined
 
-function checksumCheck(name: ChecksumName, promised: Promised, checksums: Checksums): Check {
-  const invalid = (value: string): boolean => Buffer.from(value, "base64").length !== checksumLengths[name]
+function checksumCheck(algorithm: ChecksumAlgorithm, promised: Promised, held: Held): Check {
+  const invalid = (value: string): boolean => Buffer.from(value, "base64").length !== checksumLengths[algorithm]
   const early = promised(new Map())
   if (early !== undefined && invalid(early)) {
-    throw new S3Error("InvalidRequest", `Value for x-amz-checksum-${name} header is invalid.`)
+    throw new S3Error("InvalidRequest", `Value for x-amz-checksum-${algorithm} header is invalid.`)
   }
-  return check(name, promised, "BadDigest", (value) => { checksums[`x-amz-checksum-${name}`] = value })
+  return check(algorithm, promised, "BadDigest", (value) => held({ algorithm, type: "full", value }))
 }
 
 function check(

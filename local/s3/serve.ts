@@ -62,7 +62,7 @@ function errorAnswer(error: S3Error, request: IncomingMessage, id: string): Answ
   const resource = utf8(request.url?.split("?", 1)[0] ?? "") ?? "/"
   const elements = [["Code", error.code], ["Message", error.message], ["Resource", resource], ...error.details] as const
   const body = document(["Error", [...elements, ["RequestId", id]]])
-  return { status: error.status, headers: { "content-type": "application/xml" }, body }
+  return { status: error.status, headers: { "content-type": "application/xml", ...error.headers }, body }
 }
 
 function callOf(exchange: Exchange, gate: Gate, id: string, refused: (error: unknown) => void): Call {
@@ -76,27 +76,41 @@ function callOf(exchange: Exchange, gate: Gate, id: string, refused: (error: unk
     method: request.method ?? "",
     accessKeyId: signer.accessKeyId,
     sourceAddress: request.socket.remoteAddress ?? "",
-    openPayload: () => {
-      const payload = openPayload({ bytes: bodyOf(exchange), header, payload: signer.payload, signing: signer })
+    openPayload: (checksumsAbout = "body") => {
+      const aboutBody = checksumsAbout === "body" ? header : withoutChecksums(header)
+      const source = { bytes: bodyOf(exchange), payload: signer.payload, signing: signer }
+      const payload = openPayload({ ...source, header: aboutBody })
       return { ...payload, stream: reporting(payload.stream, refused) }
     },
   }
 }
 
+const withoutChecksums = (header: Call["header"]) => (name: string) =>
+  name.startsWith("x-amz-checksum-") ? undefined : header(name)
+
 function authenticate(request: WireRequest, gate: Gate): Extract<Verified, { ok: true }> {
+  if (/(^|&)AWSAccessKeyId=/.test(request.query)) throw new S3Error("InvalidRequest", signatureVersion2)
   const verified = verify(request, { now: gate.clock(), service: "s3", secretOf: gate.secretOf })
-  if (!verified.ok) throw new S3Error(verified.code, verified.message)
+  const inQuery = /(^|&)X-Amz-/.test(request.query)
+  const malformed = inQuery ? "AuthorizationQueryParametersError" : "AuthorizationHeaderMalformed"
+  if (!verified.ok) {
+    throw new S3Error(verified.code === "AuthorizationHeaderMalformed" ? malformed : verified.code, verified.message)
+  }
   const region = verified.scope.split("/")[1]
   if (region === gate.region) return verified
   const message = `The region '${region}' is wrong; expecting '${gate.region}'`
-  throw new S3Error("AuthorizationHeaderMalformed", message, [["Region", gate.region]])
+  throw new S3Error(malformed, message, [["Region", gate.region]])
 }
 
+// Presigned so by s3cmd's signurl; S3 refuses it in all newer regions.
+const signatureVersion2 =
+  "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
+
 /** The headers as UTF-8. A presigned request may carry `x-amz-` headers in its query, where the signature covers them,
- *  too. Checksums there are left out, as S3 does: the AWS SDK puts that of an empty body into each URL it signs. Throws
- *  `InvalidArgument` for what no header could have carried, as it could not be given back in one. */
+ *  too, in any case of letters. Checksums there are left out, as S3 does: the AWS SDK puts that of an empty body into
+ *  each URL it signs. Throws `InvalidArgument` for what no header could have carried, as none could give it back. */
 function headersOf(request: IncomingMessage, { query }: Target): ReadonlyMap<string, string> {
-  const hoisted = [...query].filter(([name]) => /^x-amz-(?!checksum-)/.test(name)).map(([name, value]) => {
+  const hoisted = [...query].filter(([name]) => /^x-amz-(?!checksum-(?:crc|sha))/i.test(name)).map(([name, value]) => {
     const lowerCase = name.toLowerCase()
     if (isHeaderName(lowerCase) && encodeHeader(value) !== undefined) return [lowerCase, value] as const
     throw new S3Error("InvalidArgument", "A parameter that stands for a header is none.")

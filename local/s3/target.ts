@@ -29,9 +29,14 @@ export function parseTarget(raw: string): Target {
   const slash = path.indexOf("/", 1)
   const bucket = decode(slash < 0 ? path.slice(1) : path.slice(1, slash))
   const key = slash < 0 ? "" : decode(path.slice(slash + 1))
-  if (path !== "/" && !bucketName.test(bucket)) throw new S3Error("InvalidBucketName")
-  if (Buffer.byteLength(key) > maxKeyBytes) throw new S3Error("KeyTooLongError")
+  if (path !== "/") checkName(bucket, key)
   return { path, rawQuery, bucket, key, query: parseQuery(rawQuery) }
+}
+
+/** Throws `InvalidBucketName` or `KeyTooLongError`. */
+export function checkName(bucket: string, key: string): void {
+  if (!bucketName.test(bucket)) throw new S3Error("InvalidBucketName")
+  if (Buffer.byteLength(key) > maxKeyBytes) throw new S3Error("KeyTooLongError")
 }
 
 function parseQuery(rawQuery: string): Map<string, string> {
@@ -43,7 +48,8 @@ function parseQuery(rawQuery: string): Map<string, string> {
   return query
 }
 
-function decode(encoded: string): string {
+/** Percent-decodes text of one character a byte; a plus stays one. Throws `InvalidURI` for what is no UTF-8. */
+export function decode(encoded: string): string {
   if (!/[^\x21-\x24\x26-\x7e]/.test(encoded)) return encoded
   if (/%(?![0-9A-Fa-f]{2})/.test(encoded)) throw new S3Error("InvalidURI")
   const bytes = encoded.replace(/%(..)/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)))

@@ -2,23 +2,24 @@
 import { parseXml, type XmlElement } from "../../shared/store/xml.ts"
 import { S3Error } from "./errors.ts"
 
-/** An element: its name, and its text or its children. `undefined` leaves it out. */
-export type Element = readonly [name: string, content: string | number | boolean | readonly Element[] | undefined]
+/** An element: its name, its text or its children, and its attributes. Content `undefined` leaves it out. */
+export type Element = readonly [name: string, content: Content, attributes?: Readonly<Record<string, string>>]
+type Content = string | number | boolean | readonly Element[] | undefined
 
 /** The namespace of S3's documents (S3 reference; errors have none). */
 export const s3Namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 /** An XML document with this root. */
-export function document(root: Element, namespace?: string): string {
-  const [name, content] = root
-  const attribute = namespace === undefined ? "" : ` xmlns="${namespace}"`
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<${name}${attribute}>${text(content)}</${name}>`
+export function document([name, content = "", attributes = {}]: Element, namespace?: string): string {
+  const root: Element = [name, content, namespace === undefined ? attributes : { xmlns: namespace, ...attributes }]
+  return `<?xml version="1.0" encoding="UTF-8"?>\n${written(root)}`
 }
 
-function text(content: Element[1]): string {
+function written([name, content, attributes = {}]: Element): string {
   if (content === undefined) return ""
-  if (typeof content !== "object") return escape(String(content))
-  return content.map(([name, inner]) => (inner === undefined ? "" : `<${name}>${text(inner)}</${name}>`)).join("")
+  const inner = typeof content === "object" ? content.map(written).join("") : escape(String(content))
+  const pairs = Object.entries(attributes).map(([attribute, value]) => ` ${attribute}="${escape(value)}"`).join("")
+  return `<${name}${pairs}>${inner}</${name}>`
 }
 
 // Control characters become references: a parser would turn CR into LF (XML 1.0, section 2.11), and the others XML 1.0
@@ -33,4 +34,9 @@ export function parseDocument(body: string, root: string): XmlElement {
   const parsed = body.includes("<!DOCTYPE") ? undefined : parseXml(body)
   if (parsed?.root !== root) throw new S3Error("MalformedXML")
   return parsed.element
+}
+
+/** How many elements of that name a body has, counted in its text: parsing many small ones would take seconds. */
+export function elementCount(body: string, name: string): number {
+  return body.match(new RegExp(`<(?:[^<>\\s:]+:)?${name}[\\s/>]`, "g"))?.length ?? 0
 }
