@@ -1,7 +1,7 @@
 /** Job: an upload event → that object sealed, once. */
 import type { ObjectsContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
-import { parseUploadEvents, type ParsedEvents, type UploadEvent } from "../shared/objects/events.ts"
+import { parseUploadEvents, type UploadEvent } from "../shared/objects/events.ts"
 import { park } from "../shared/objects/parking.ts"
 import { sealObject } from "../shared/objects/seal.ts"
 import { job, summarize, type JobItem } from "../shared/runtime/job.ts"
@@ -17,10 +17,10 @@ export const encryptObject = job({
 })
 
 /** A job that was given nothing it can read has failed; a delivery that also holds something else has not. */
-function demandUploads(delivery: unknown): ParsedEvents {
-  const parsed = parseUploadEvents(delivery)
-  if (parsed.rejected > 0 && parsed.uploads.length === 0) throw new Failure("bad-body", "this is no upload event that is known here")
-  return parsed
+function demandUploads(delivery: unknown): { readonly uploads: readonly UploadEvent[] } {
+  const { uploads, rejected: [unreadable] } = parseUploadEvents(delivery)
+  if (unreadable && uploads.length === 0) throw new Failure("bad-body", `this is no upload event: ${unreadable.reason}`)
+  return { uploads }
 }
 
 async function sealUpload(upload: UploadEvent, context: ObjectsContext, signal: AbortSignal): Promise<JobItem> {

@@ -24,7 +24,7 @@ export async function readFirstStart(folder: string): Promise<FirstStart & Recor
     account: randomBytes(16).toString("hex"), // IBM's account ids are 32 hex digits
     kmsInstance: randomUUID(),
     storeInstance: randomUUID(),
-    eventsSecret: randomBytes(24).toString("base64url"),
+    eventsSecret: randomBytes(16).toString("hex"), // 32 letters and digits: what Backblaze B2 takes as a signing secret
   }
   return readOrMake(join(folder, "settings.json"), made)
 }

@@ -1,36 +1,78 @@
 /** Endpoint of the Node host: stores' notifications come in here and are stored before they are answered. */
-import { createHash, timingSafeEqual } from "node:crypto"
 import type { BaseContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
-import { parseUploadEvents, type UploadEvent } from "../shared/objects/events.ts"
+import { parseUploadEvents, type RejectedEvent, type UploadEvent } from "../shared/objects/events.ts"
 import { json } from "../shared/runtime/body.ts"
 import { endpoint, type AnyRoute, type Call } from "../shared/runtime/endpoint.ts"
+import { demandSecret, demandSignature } from "./events-secret.ts"
 
 /** What receiving events needs. */
 export interface EventsContext extends BaseContext {
   /** Stores events; gives how many are about registered places. */
   acceptEvents(events: readonly UploadEvent[]): Promise<number>
+  /** Keeps an event that can't be read, once; gives its path in the state, or `undefined` where too many are kept. */
+  keepUnreadable(rejected: RejectedEvent): Promise<string | undefined>
 }
 
-/** `POST /events` with the secret as a bearer token, or `POST /events/<secret>` for senders that can set only a URL. */
+/**
+ * `POST /events` with the secret as a bearer token, `POST /events/<secret>` for senders that can set only a URL, or either
+ * with Backblaze's signature. Whatever is JSON is stored, understood or not, and then answered 202 with
+ * `{accepted, ignored, rejected}`: Ceph repeats all else more than 1,000 times a second. Where storing fails, 503: repeat.
+ */
 export const events: readonly AnyRoute<EventsContext>[] = ["/events", "/events/:secret"].map((path) => endpoint({
-  method: "POST", path, action: "unsafe-anyone", maxBody: 256 * 1024,
-  guard: checkSecret,
-  body: { kind: "json", parser: { parse: (value: unknown) => value } }, errors: "own",
-  async run(call: Call<unknown>, context: EventsContext) {
-    const { uploads, ignored, rejected } = parseUploadEvents(call.body)
-    if (rejected > 0) context.log.warn("upload events could not be read", { rejected })
-    const accepted = await context.acceptEvents(uploads)
-    return json(202, { accepted, ignored: ignored + uploads.length - accepted, rejected }) // Ceph repeats all but 2xx at once, for ever
+  method: "POST", path, action: "unsafe-anyone", maxBody: 256 * 1024, // more than an SQS or SNS message may have
+  guard: demandSecret,
+  body: { kind: "bytes", parser: { parse: asBytes } }, errors: "own",
+  async run(call: Call<Buffer>, context: EventsContext) {
+    demandSignature(call, context)
+    const delivery = structured(call.request.headers, parseJson(call.body))
+    return json(202, await stored(delivery, context))
   },
 }))
 
-function checkSecret(call: Call<unknown>, { settings }: EventsContext): void {
-  const given = call.params["secret"] ?? /^bearer (.+)$/i.exec(call.request.headers.get("authorization") ?? "")?.[1] ?? ""
-  if (!settings.eventsSecret || !sameText(given, settings.eventsSecret)) {
-    throw new Failure("unauthorized", "the events secret is missing or wrong")
+function asBytes(body: unknown): Buffer {
+  if (!Buffer.isBuffer(body)) throw new Error("a body of kind bytes is a Buffer")
+  return body
+}
+
+async function stored(delivery: unknown, context: EventsContext) {
+  const { uploads, ignored, rejected } = parseUploadEvents(delivery)
+  try {
+    const accepted = await context.acceptEvents(uploads)
+    if (rejected.length > 0) await keep(rejected, context)
+    return { accepted, ignored: ignored + uploads.length - accepted, rejected: rejected.length }
+  } catch (cause) {
+    throw new Failure("unavailable", "the events can't be stored now; send them again", cause)
   }
 }
 
-const sameText = (one: string, other: string): boolean => timingSafeEqual(digest(one), digest(other))
-const digest = (text: string) => createHash("sha256").update(text).digest()
+/** The log gets one line, whatever a delivery holds: why, and where some of it is kept (nowhere: too many are kept). */
+async function keep(rejected: readonly RejectedEvent[], { log, keepUnreadable }: EventsContext): Promise<void> {
+  const kept = new Set<string>()
+  for (const one of rejected) {
+    const path = await keepUnreadable(one)
+    if (path !== undefined) kept.add(path)
+  }
+  const reasons = [...new Set(rejected.map(({ reason }) => reason))]
+  log.warn("upload events can't be read", { rejected: rejected.length, reasons, kept: [...kept].slice(0, MOST_PATHS) })
+}
+
+const MOST_PATHS = 10 // in one line
+
+/** JSON as the event's sender wrote it. Throws `bad-body` for anything else, an empty body included. */
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body))
+  } catch {
+    throw new Failure("bad-body", "the body isn't valid JSON") // the parser's own words quote the body
+  }
+}
+
+/** A CloudEvent in binary form, its attributes in headers, as the same one in structured form (CloudEvents 1.0, HTTP
+ *  binding, section 3.1); anything else as it is. */
+function structured(headers: Headers, body: unknown): unknown {
+  const isStructured = /^application\/cloudevents/i.test(headers.get("content-type") ?? "")
+  if (isStructured || !headers.has("ce-specversion")) return body
+  const attributes = [...headers].filter(([name]) => /^ce-[a-z0-9]+$/.test(name))
+  return { ...Object.fromEntries(attributes.map(([name, value]) => [name.slice("ce-".length), value])), data: body }
+}

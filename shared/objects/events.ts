@@ -1,103 +1,114 @@
 /**
- * Upload events, from the stores' own shapes to one. An event is only a hint: bucket and key are looked at again, and no
- * address in it is ever contacted. Keys are decoded by who sent the event, never by guess: AWS (and our own server, which
- * writes AWS's shape) form-encodes them, Ceph RGW writes them raw.
+ * Upload events, from the stores' own shapes to one. An event is only a hint: bucket and key are looked at again, and
+ * no address in it is ever contacted. Single events, and the envelopes in which they may come:
+ *
+ *     {Records: [{eventSource: "aws:s3" | "ceph:s3" | "minio:s3", …}]}      S3 notifications
+ *     {source: "aws.s3", "detail-type", detail}                            EventBridge
+ *     {specversion, type: "com.ibm.cloud.cos.document.write", data}        IBM COS, CloudEvent
+ *     {bucket, key, notification: {format: "2.0", …}, …}                   IBM COS, parameters of a trigger
+ *     {account, action, bucket, object}                                    Cloudflare R2
+ *     {events: [{eventType: "b2:ObjectCreated:…", …}]}                     Backblaze B2
+ *     {bucket, key, size?, time?}                                          plainly
+ *
+ *     {Records: [{eventSource: "aws:sqs", body: "<JSON>"}]}                SQS
+ *     {Records: [{EventSource: "aws:sns", Sns: {Message: "<JSON>"}}]}      SNS to a function
+ *     {Type: "Notification", Message: "<JSON>"}                            SNS by HTTP, or inside SQS
+ *     {specversion, type, data: {Records}}                                 CloudEvents of Ceph RGW
+ *     […]                                                                  a batch of CloudEvents or of queue messages
  */
-import { z } from "zod/mini"
+import { membersOf, readB2Event, readCosChange, readS3Record, readSingleEvent } from "./event-shapes.ts"
+import type { Reading, RejectReason, UploadEvent } from "./upload-event.ts"
 
-/** An object was written, some store says. */
-export interface UploadEvent {
-  readonly bucket: string
-  readonly key: string
-  readonly size?: number
-  readonly etag?: string
-  readonly versionId?: string
-  /** Milliseconds since the epoch, by the store's clock. */
-  readonly time?: number
+export type { UploadEvent } from "./upload-event.ts"
+
+/** A record that can't be read, out of its envelopes, and why. */
+export interface RejectedEvent {
+  readonly record: unknown
+  readonly reason: RejectReason
 }
 
-/** What a delivery holds: uploads, how many records were about something else, and how many could not be read. */
+/** What a delivery holds: uploads, how many records were about something else, and those that can't be read. */
 export interface ParsedEvents {
   readonly uploads: readonly UploadEvent[]
   readonly ignored: number
-  readonly rejected: number
+  readonly rejected: readonly RejectedEvent[]
 }
 
-const record = z.object({
-  eventSource: z.string(),
-  eventName: z.string(),
-  eventTime: z.optional(z.string()),
-  s3: z.object({
-    bucket: z.object({ name: z.string().check(z.minLength(1)) }),
-    object: z.object({
-      key: z.string().check(z.minLength(1)),
-      size: z.optional(z.union([z.number(), z.string()])),
-      eTag: z.optional(z.string()),
-      versionId: z.optional(z.string()),
-    }),
-  }),
-})
+const MOST_RECORDS = 10_000 // the largest batch of SQS messages for a function (Lambda developer guide)
+const MOST_ENVELOPES = 2 // SNS inside SQS: what AWS's services put around an event goes no deeper
 
-const notification = z.object({ Records: z.array(z.unknown()) })
-const testEvent = z.object({ Event: z.literal("s3:TestEvent") })
-const plain = z.strictObject({
-  bucket: z.string().check(z.minLength(1)),
-  key: z.string().check(z.minLength(1)),
-  size: z.optional(z.number()),
-  time: z.optional(z.number()),
-})
-
-/** Reads a delivery: an S3 notification (event structure 2.x of AWS, Ceph RGW), S3's test event, or plainly
- *  `{bucket, key, size?, time?}`. What can't be read is counted, and never keeps the rest of its delivery from being read. */
+/** Reads a delivery: any JSON value. What can't be read is given back with the reason, and never keeps the rest of its
+ *  delivery from being read. Never throws, in time linear in the size of the delivery. */
 export function parseUploadEvents(delivery: unknown): ParsedEvents {
-  const parsed = notification.safeParse(delivery)
-  if (parsed.success) return fromRecords(parsed.data.Records)
-  if (testEvent.safeParse(delivery).success) return { uploads: [], ignored: 1, rejected: 0 }
-  const named = plain.safeParse(delivery)
-  if (named.success && isBucketName(named.data.bucket)) return { uploads: [withoutUndefined(named.data)], ignored: 0, rejected: 0 }
-  return { uploads: [], ignored: 0, rejected: 1 }
+  const uploads: UploadEvent[] = []
+  const rejected: RejectedEvent[] = []
+  let ignored = 0
+  for (const [record, reading] of eventsIn(delivery, 0)) {
+    if (uploads.length + ignored + rejected.length === MOST_RECORDS) {
+      rejected.push({ record: delivery, reason: "more than 10,000 records" })
+      break
+    }
+    if (reading === "ignored") ignored++
+    else if ("upload" in reading) uploads.push(reading.upload)
+    else rejected.push({ record, reason: reading.rejected })
+  }
+  return { uploads, ignored, rejected }
 }
 
-function fromRecords(records: readonly unknown[]): ParsedEvents {
-  const read = records.map(fromRecord)
-  const uploads = read.filter((event) => typeof event === "object")
-  const rejected = read.filter((event) => event === "rejected").length
-  return { uploads, ignored: records.length - uploads.length - rejected, rejected }
+type Found = readonly [record: unknown, reading: Reading]
+
+function* eventsIn(value: unknown, envelopes: number): Generator<Found, void, void> {
+  if (envelopes > MOST_ENVELOPES) return yield [value, { rejected: "wrapped too deeply" }]
+  if (Array.isArray(value)) return yield* inEach(value, (one) => eventsIn(one, envelopes + 1))
+  const { Records: records, events, Type: type, Message: message, specversion, Event: event } = membersOf(value)
+  if (Array.isArray(records)) return yield* inEach(records, (record) => inRecord(record, envelopes))
+  if (Array.isArray(events)) return yield* inEach(events, function* (one) { yield [one, readB2Event(one)] })
+  if (type === "Notification") return yield* inText(value, message, envelopes)
+  const talk = snsTalk.get(type)
+  if (talk) return yield [value, { rejected: talk }]
+  if (typeof specversion === "string") return yield* inCloudEvent(value, envelopes)
+  if (event === "s3:TestEvent") return yield [value, "ignored"] // sent once when a notification is set up
+  yield [value, readSingleEvent(value) ?? { rejected: "unknown shape" }]
 }
 
-function fromRecord(value: unknown): UploadEvent | "ignored" | "rejected" {
-  const parsed = record.safeParse(value)
-  if (!parsed.success) return "rejected"
-  const { eventSource, eventName, eventTime, s3: { bucket, object } } = parsed.data
-  if (!eventName.replace(/^s3:/, "").startsWith("ObjectCreated:")) return "ignored"
-  const key = decodeKey(eventSource, object.key)
-  if (key === undefined || !isBucketName(bucket.name)) return "rejected"
-  const { eTag, versionId } = object
-  const size = Number(object.size ?? NaN)
-  const time = Date.parse(eventTime ?? "")
-  return withoutUndefined({
-    bucket: bucket.name,
-    key,
-    size: object.size !== "" && Number.isSafeInteger(size) && size >= 0 ? size : undefined,
-    etag: eTag?.replaceAll('"', "") || undefined,
-    versionId: versionId === "null" ? undefined : versionId || undefined,
-    time: Number.isNaN(time) ? undefined : time,
-  })
+/** What an SNS topic says about itself (SNS developer guide, "Parsing Amazon SNS message formats"). */
+const snsTalk: ReadonlyMap<unknown, RejectReason> = new Map([
+  ["SubscriptionConfirmation", "an SNS subscription waits to be confirmed by hand: the kept event has its SubscribeURL"],
+  ["UnsubscribeConfirmation", "an SNS subscription was ended"],
+])
+
+function* inEach(values: readonly unknown[], read: (value: unknown) => Generator<Found, void, void>): Generator<Found, void> {
+  for (const value of values) yield* read(value)
 }
 
-const isBucketName = (name: string): boolean => /^[a-zA-Z0-9][a-zA-Z0-9._-]{1,254}$/.test(name) // S3's rules, and the older ones
+function* inRecord(record: unknown, envelopes: number): Generator<Found, void, void> {
+  const { eventSource, EventSource: snsSource, body, Sns: sns } = membersOf(record)
+  if (eventSource === "aws:sqs") return yield* inText(record, body, envelopes)
+  if (snsSource === "aws:sns") return yield* inText(record, membersOf(sns)["Message"], envelopes)
+  yield [record, readS3Record(record)]
+}
 
-/** The key as it is in the bucket; `undefined` for a source that is not known here, or a key that is not encoded right. */
-function decodeKey(source: string, key: string): string | undefined {
-  if (source === "ceph:s3") return key
-  if (source !== "aws:s3") return undefined
+function* inText(envelope: unknown, text: unknown, envelopes: number): Generator<Found, void, void> {
+  const value = parseJson(text)
+  if (value === undefined) return yield [envelope, { rejected: "what is wrapped is not JSON" }]
+  yield* eventsIn(value, envelopes + 1)
+}
+
+const COS_CHANGE = "com.ibm.cloud.cos.document."
+
+/** A CloudEvent in its structured form (CloudEvents 1.0, JSON format). */
+function* inCloudEvent(event: unknown, envelopes: number): Generator<Found, void, void> {
+  const { type, data } = membersOf(event)
+  if (Array.isArray(membersOf(data)["Records"])) return yield* eventsIn(data, envelopes + 1)
+  const isCos = typeof type === "string" && type.startsWith(COS_CHANGE)
+  yield [event, isCos ? readCosChange(data, type === `${COS_CHANGE}write`) : { rejected: "unknown shape" }]
+}
+
+/** The value of a JSON text; `undefined` for anything else. */
+function parseJson(text: unknown): unknown {
   try {
-    return decodeURIComponent(key.replaceAll("+", " "))
+    return typeof text === "string" ? JSON.parse(text) : undefined
   } catch {
     return undefined
   }
-}
-
-function withoutUndefined(event: { [Name in keyof UploadEvent]: UploadEvent[Name] | undefined }): UploadEvent {
-  return Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined)) as unknown as UploadEvent // bucket and key are set
 }

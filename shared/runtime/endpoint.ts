@@ -34,8 +34,9 @@ export interface Route<Body, Context extends BaseContext> {
   readonly guard?: (call: Call<unknown>, context: Context) => void
   /** Bytes; a longer body is answered 413 before it is read whole. */
   readonly maxBody: number
-  /** Turns the body into `Body`: `json` parses an object (no body = `{}`), `form` a urlencoded form. */
-  readonly body?: { readonly kind: "json" | "form"; readonly parser: Parser<Body> }
+  /** Turns the body into `Body`. The parser gets of `json` an object (no body = `{}`), of `form` the fields of a
+   *  urlencoded form, of `bytes` a `Buffer` as it came. */
+  readonly body?: { readonly kind: "json" | "form" | "bytes"; readonly parser: Parser<Body> }
   /** The shape of its errors; `own` answers 403 for a missing right, Key Protect's API 401. */
   readonly errors: ErrorShape
   readonly run: (call: Call<Body>, context: Context) => Promise<Response>
@@ -133,6 +134,7 @@ async function authorize<Context extends BaseContext>(
 async function readBody<Context extends BaseContext>(route: AnyRoute<Context>, request: Request): Promise<unknown> {
   if (!route.body) return undefined
   const bytes = await readBounded(request, route.maxBody)
+  if (route.body.kind === "bytes") return route.body.parser.parse(bytes)
   if (route.body.kind === "form") return route.body.parser.parse(Object.fromEntries(new URLSearchParams(bytes.toString())))
   return route.body.parser.parse(parseJson(bytes))
 }
