@@ -2,6 +2,7 @@
 import { answer } from "../shared/runtime/endpoint.ts"
 import { nodeHost } from "../shared/runtime/node.ts"
 import { parseUploadEvents, type UploadEvent } from "../shared/objects/events.ts"
+import { unreadableEvents } from "../shared/objects/unreadable.ts"
 import type { Log } from "../shared/ports.ts"
 import type { Settings } from "../shared/settings.ts"
 import { buildContext } from "./context.ts"
@@ -33,10 +34,12 @@ export interface StackOptions {
   readonly version: string
   /** Where store credentials may come from (`AWS_*`). */
   readonly environment: NodeJS.ProcessEnv
+  /** For how long a host holds an event before another one on the same state may take it over, in milliseconds. */
+  readonly inboxLease?: number
 }
 
 /** Starts everything or nothing. Throws a `Failure` or an `Error` whose message says what to do. */
-export async function startStack(settings: Settings, { log, version, environment }: StackOptions): Promise<Stack> {
+export async function startStack(settings: Settings, { log, version, environment, inboxLease }: StackOptions): Promise<Stack> {
   const closing: (() => Promise<void> | void)[] = []
   const close = async () => {
     for (const step of closing.splice(0).reverse()) await step()
@@ -46,11 +49,12 @@ export async function startStack(settings: Settings, { log, version, environment
     closing.push(() => stores.close())
     const context = await buildContext(settings, stores, log)
     closing.push(() => context.close())
-    const inbox = await uploads(context)
+    const inbox = await uploads(context, inboxLease === undefined ? {} : { lease: inboxLease })
     closing.push(() => inbox.close())
-    const s3 = settings.store === "local" ? await localS3(settings, stores, log, inbox.accept) : undefined
+    const s3 = settings.store === "local" ? await localS3(settings, stores, log, inbox.store) : undefined
     if (s3) closing.push(() => s3.close())
-    const handle = answer(routes, { ...context, acceptEvents: inbox.accept })
+    const { keep: keepUnreadable } = unreadableEvents(stores.state, Date.now)
+    const handle = answer(routes, { ...context, acceptEvents: inbox.accept, keepUnreadable })
     const api = await nodeHost({ handle, log, version, port: settings.port, hostname: "127.0.0.1" })
     closing.push(() => api.close())
     return {

@@ -2,52 +2,68 @@
 import { encryptObject } from "../functions/encrypt-object.ts"
 import type { ObjectsContext } from "../shared/context.ts"
 import type { UploadEvent } from "../shared/objects/events.ts"
+import type { Handled } from "../shared/objects/inbox-looks.ts"
 import { inbox } from "../shared/objects/inbox.ts"
 import { settledAt } from "../shared/objects/seal.ts"
+import { inboxHolder } from "./inbox-holder.ts"
 
 /** Uploads being taken care of. */
 export interface Uploads {
-  /** Stores the events that are about registered places, and gives how many these are. */
+  /** Stores the events that are about registered places, and gives how many these are. With the setting `events` =
+   *  `inline` it also handles what settles within 5 seconds before it answers. */
   accept(events: readonly UploadEvent[]): Promise<number>
+  /** As `accept`, but never waits for the handling. */
+  store(events: readonly UploadEvent[]): Promise<number>
   /** Resolves when no accepted event is due or being handled. */
   idle(): Promise<void>
   close(): Promise<void>
 }
 
-const RETRY_MS = 30_000 // where store or key service did not answer: until then the object stays plaintext, and parked
-const CONCURRENCY = 8 // small objects wait for the store most of the time; each large one in flight holds its buffers
-
-/** Starts handling what is waiting, and accepts more. */
-export async function uploads(context: ObjectsContext): Promise<Uploads> {
-  const { state, clock, log, registrations } = context
-  const stopped = new AbortController()
-
-  async function dueOf({ bucket, key, time }: UploadEvent): Promise<number | undefined> {
-    const registration = await registrations.find(bucket, key)
-    return registration?.enabled ? settledAt(registration, time ?? clock(), clock()) : undefined
-  }
-
-  async function handle(event: UploadEvent) {
-    const { items: [item] } = await encryptObject.run({ uploads: [event], ignored: 0, rejected: 0 }, context, stopped.signal)
-    if (item?.outcome === "not-settled") return { again: (await dueOf(event)) ?? clock() }
-    return item?.reason === "unavailable" ? { again: clock() + RETRY_MS } : {}
-  }
-
-  const events = await inbox({ state, clock, log, concurrency: CONCURRENCY, handle })
-  return {
-    async accept(all) {
-      const due = await Promise.all(all.map(async (event) => ({ event, due: await dueOf(event) })))
-      const registered = due.flatMap(({ event, due: at }) => (at === undefined ? [] : [{ event, due: at }]))
-      await events.accept(registered)
-      return registered.length
-    },
-    idle: () => events.idle(),
-    async close() {
-      const timer = setTimeout(() => stopped.abort(), GRACE_MS)
-      await events.close()
-      clearTimeout(timer)
-    },
-  }
+/** How uploads are taken care of. */
+export interface UploadsOptions {
+  /** For how long a host holds an event before another one may take it over, in milliseconds; the same on all hosts. */
+  readonly lease?: number
 }
 
+const LEASE_MS = 60_000 // the delay after a host was lost, and twice of what the clocks of two hosts may differ
+const CONCURRENCY = 8 // small objects wait for the store most of the time; each large one in flight holds its buffers
+const INLINE_MS = 5_000 // the default of `settle`; senders give up after some 15 seconds, and send again
 const GRACE_MS = 5_000 // what is being sealed may end; a longer one is aborted, and its event stays in the inbox
+
+/** Starts handling what is waiting, and accepts more. */
+export async function uploads(context: ObjectsContext, { lease = LEASE_MS }: UploadsOptions = {}): Promise<Uploads> {
+  const { state, clock, log, registrations, settings } = context
+
+  /** The event with the time from which `settle` counts – never later than now, or a clock that is ahead would put
+   *  sealing off – and when it is due; `undefined` for a place that is not registered. */
+  async function settling(event: UploadEvent) {
+    const registration = await registrations.find(event.bucket, event.key)
+    if (!registration?.enabled) return undefined
+    const time = Math.min(event.time ?? clock(), clock())
+    return { event: { ...event, time }, due: settledAt(registration, time, clock()) }
+  }
+
+  async function handle(event: UploadEvent, signal: AbortSignal): Promise<Handled> {
+    const { items: [item] } = await encryptObject.run({ uploads: [event] }, context, signal)
+    if (item?.outcome === "not-settled") return { due: (await settling(event))?.due ?? clock() }
+    return item?.reason === "unavailable" ? "failed" : "handled"
+  }
+
+  async function accept(events: readonly UploadEvent[], within?: number): Promise<number> {
+    const registered = []
+    for (const event of events) { // one after another: the first of a bucket fills the cache for the others
+      const due = await settling(event)
+      if (due) registered.push(due)
+    }
+    await box.accept(registered, within)
+    return registered.length
+  }
+
+  const box = await inbox({ state, clock, log, lease, concurrency: CONCURRENCY, handle, ...await inboxHolder() })
+  return {
+    accept: (events) => accept(events, settings.events === "inline" ? INLINE_MS : undefined),
+    store: (events) => accept(events),
+    idle: () => box.idle(),
+    close: () => box.close(GRACE_MS),
+  }
+}

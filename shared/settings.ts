@@ -39,6 +39,7 @@ const table = z.strictObject({
   jwksUrl: z.optional(z.string().check(z.regex(/^https?:\/\//, "must be an http(s) URL"))),
   audience: z.optional(z.string().check(z.minLength(1))),
   eventsSecret: z.optional(z.string().check(z.minLength(16))),
+  events: z._default(z.enum(["inbox", "inline"]), "inbox"),
   dekObjects: z._default(whole(1), 1024),
   dekBytes: z._default(whole(1), 2 ** 40),
   dekSeconds: z._default(whole(1), 3600),

@@ -1,154 +1,188 @@
 /**
- * The inbox of a Node host: an upload event that was accepted is stored, and stays stored until it was handled. Documents
- * `inbox/<due>-<id>.json` sort by when they are due, so a settling object does not hold up others.
+ * The inbox of a Node host: an upload event that was accepted is stored, and stays stored until it was handled, by
+ * this host or by another one on the same state store. Events are taken up as they become due, several at once, but
+ * never two of one object: an event is only a hint, so those that come while their object is being looked at are done
+ * by one more look.
  */
-import { randomUUID } from "node:crypto"
-import { z } from "zod/mini"
-import type { Clock, Log, Parser, StateStore } from "../ports.ts"
-import type { UploadEvent } from "./events.ts"
-
-const waiting: Parser<UploadEvent> = z.object({
-  bucket: z.string(), key: z.string(), size: z.exactOptional(z.number()), etag: z.exactOptional(z.string()),
-  versionId: z.exactOptional(z.string()), time: z.exactOptional(z.number()),
-})
+import { dueOf, entries, justBefore, type EntriesOptions, type Held } from "./inbox-entries.ts"
+import { inboxLooks, type Handled, type LookOptions } from "./inbox-looks.ts"
+import { entryQueue, type Entry } from "./inbox-queue.ts"
+import type { UploadEvent } from "./upload-event.ts"
 
 /** An inbox that is being drained. */
 export interface Inbox {
-  /** Stores events, then has each handled when it is due (milliseconds since the epoch). */
-  accept(events: readonly { readonly event: UploadEvent; readonly due: number }[]): Promise<void>
-  /** Resolves when nothing is waiting that is due, and nothing is being handled. */
+  /** Stores events, each to be handled when it is due (milliseconds since the epoch), and answers when all are durable.
+   *  Throws if one could not be stored; the others are. With `within`, answers only when those due within so many
+   *  milliseconds have been handled or put off. */
+  accept(events: readonly { readonly event: UploadEvent; readonly due: number }[], within?: number): Promise<void>
+  /** Resolves when nothing that this host knows of is due, and nothing is being handled. */
   idle(): Promise<void>
-  /** Stops taking up work and waits for what is being handled. */
-  close(): Promise<void>
+  /** Takes up no more and waits for what is being handled, which is aborted after `graceMs` and stays in the inbox. */
+  close(graceMs?: number): Promise<void>
 }
 
 /** What an inbox works with. */
-export interface InboxOptions {
-  readonly state: StateStore
-  readonly clock: Clock
-  readonly log: Log
+export interface InboxOptions extends EntriesOptions, LookOptions {
   /** How many events are handled at once. */
   readonly concurrency: number
-  /** Handles one event. `again` asks for it at a later time; throwing leaves it for a later try. */
-  handle(event: UploadEvent): Promise<{ readonly again?: number }>
 }
 
-interface Entry {
-  readonly path: string
-  readonly due: number
-  /** Absent for what was found in the state store: read when it is handled. */
-  readonly event?: UploadEvent
-}
-
-const HELD = 10_000 // entries in memory; what is beyond that waits in the state store alone
-const RETRY_MS = 30_000 // after a fault of ours, so that a poison event costs a try each half minute and no more
+const HELD = 10_000 // entries in memory, about 1 KiB each; what is beyond that waits in the state store alone
+const PAUSE_MS = 30_000 // after a first failure; doubles with each
+const LONGEST_PAUSE_MS = 3_600_000
 
 /** Starts draining what is there already, and accepts events. */
 export async function inbox(options: InboxOptions): Promise<Inbox> {
-  const { state, clock, log } = options
-  const queue: Entry[] = [] // by due time, earliest first
-  const running = new Set<string>()
+  const { clock, log, lease } = options
+  const documents = entries(options)
+  const queue = entryQueue(HELD, noteBeyond)
+  const busy = new Map<string, Entry | undefined>() // objects being looked at, and what waits for the next look
+  const looks = inboxLooks(options, documents)
   const idlers: (() => void)[] = []
-  let moreInState = true
-  let loading = false
+  let running = 0
+  let beyond: string | undefined // the first name that had no room in memory
+  let nextScan = 0
+  let scanning = false
   let closed = false
   let timer: NodeJS.Timeout | undefined
 
-  function enqueue(entry: Entry): void {
-    queue.splice(queue.findLastIndex(({ due }) => due <= entry.due) + 1, 0, entry)
-    if (queue.length <= HELD) return
-    queue.pop() // the latest waits in the state alone
-    moreInState = true
+  const enqueue = (entry: Entry) => (closed ? queue.leave(entry) : queue.add(entry))
+
+  function noteBeyond(path: string): void {
+    if (beyond === undefined || path < beyond) beyond = path
   }
 
-  /** Takes up what is in the state and not in memory, the earliest first. */
-  async function load(): Promise<void> {
-    loading = true
-    moreInState = false
+  /** Takes up what is in the state store and not in memory: from the beginning, or from what had no room. */
+  async function scan(startAfter: string): Promise<void> {
+    scanning = true
+    beyond = undefined
+    if (startAfter === "") nextScan = clock() + lease
     try {
-      for (let startAfter = ROOT, more = true; more && queue.length < HELD; ) {
-        const page = await state.list(ROOT, startAfter === ROOT ? {} : { startAfter })
-        const held = new Set(queue.map(({ path }) => path))
-        for (const path of page.paths) if (!held.has(path) && !running.has(path)) enqueue({ path, due: dueOfPath(path) })
-        more = page.more && page.paths.length > 0
-        startAfter = page.paths.at(-1) ?? startAfter
-        if (more && queue.length >= HELD) moreInState = true
+      const horizon = clock() + 2 * lease // what is due later is for a later scan
+      for await (const path of documents.ready(startAfter, horizon)) {
+        if (closed) return
+        if (queue.has(path)) continue
+        if (queue.isFullBefore(dueOf(path))) return noteBeyond(path)
+        enqueue({ path, at: dueOf(path) })
       }
     } catch (cause) {
-      moreInState = true
       log.error("the inbox can't be listed", { cause })
-      await new Promise((resolve) => setTimeout(resolve, closed ? 0 : RETRY_MS).unref())
+      nextScan = clock() + PAUSE_MS
     } finally {
-      loading = false
+      scanning = false
     }
   }
 
   function pump(): void {
     clearTimeout(timer)
-    while (!closed && running.size < options.concurrency && (queue[0]?.due ?? Infinity) <= clock()) {
-      const entry = queue.shift()
-      if (entry) void run(entry)
+    if (closed) return
+    while (running < options.concurrency) {
+      const entry = queue.next(clock())
+      if (!entry) break
+      void run(entry)
     }
-    if (moreInState && !loading && !closed && queue.length < HELD / 2) void load().then(pump)
-    const next = queue[0]
-    if (next && !closed && running.size < options.concurrency) {
-      timer = setTimeout(pump, Math.min(Math.max(0, next.due - clock()), RETRY_MS))
-    }
+    if (!scanning && clock() >= nextScan) void scan("").then(pump)
+    else if (!scanning && beyond !== undefined && queue.hasRoom()) void scan(justBefore(beyond)).then(pump)
+    const next = Math.min(scanning ? Infinity : nextScan, running < options.concurrency ? queue.earliest() : Infinity)
+    timer = setTimeout(pump, Math.min(Math.max(0, next - clock()), lease))
     if (isIdle()) for (const resolve of idlers.splice(0)) resolve()
   }
 
-  const isIdle = () => running.size === 0 && !loading && !moreInState && (queue[0]?.due ?? Infinity) > clock()
+  const isIdle = () => running === 0 && !scanning && beyond === undefined && queue.earliest() > clock()
 
   async function run(entry: Entry): Promise<void> {
-    running.add(entry.path)
+    running += 1
     try {
-      await handle(entry)
+      const held = await documents.take(entry.path, entry.held)
+      if (!held) queue.leave(entry)
+      else await lookOrWait({ ...entry, held })
     } catch (cause) {
-      log.error("an upload event could not be handled; it stays in the inbox", { path: entry.path, cause })
-      enqueue({ ...entry, due: clock() + RETRY_MS })
+      log.error("an upload event could not be taken up or put away; it stays in the inbox", { path: entry.path, cause })
+      const { held: _, ...rest } = entry // what the store has now is not known
+      enqueue({ ...rest, at: clock() + PAUSE_MS })
     } finally {
-      running.delete(entry.path)
+      running -= 1
       pump()
     }
   }
 
-  async function handle({ path, event: known }: Entry): Promise<void> {
-    const event = known ?? (await state.read(path, waiting))?.value
-    if (event) {
-      const { again } = await options.handle(event)
-      if (again !== undefined) enqueue(await store(event, again))
+  async function lookOrWait(entry: Entry & { readonly held: Held }): Promise<void> {
+    const object = JSON.stringify([entry.held.event.bucket, entry.held.event.key])
+    if (busy.has(object)) return await waitFor(object, entry)
+    busy.set(object, undefined)
+    try {
+      await looks.look(entry.held, finish)
+      queue.leave(entry)
+    } finally {
+      const next = busy.get(object)
+      busy.delete(object)
+      if (next) enqueue(next)
     }
-    await state.remove(path)
   }
 
-  async function store(event: UploadEvent, due: number): Promise<Entry> {
-    const path = `${ROOT}${String(Math.ceil(due)).padStart(14, "0")}-${randomUUID()}.json`
-    await state.create(path, event)
-    return { path, due, event }
+  /** One event is enough to wait for the next look, which begins after all that came before it were accepted. */
+  async function waitFor(object: string, entry: Entry): Promise<void> {
+    const before = busy.get(object)
+    busy.set(object, before?.left ? { ...entry, left: () => { before.left?.(); entry.left?.() } } : entry)
+    if (!before) return
+    await documents.remove(before.path).catch((cause: unknown) => {
+      log.warn("an upload event that another one stands for can't be removed", { path: before.path, cause })
+    })
+    queue.leave({ path: before.path })
   }
 
-  await load()
+  async function finish(held: Held, result: Handled): Promise<void> {
+    if (closed && result === "failed") return // it was stopped, most likely: the next process is not to wait
+    if (result !== "handled") await putOff(held, result)
+    await documents.remove(held.path)
+  }
+
+  async function putOff({ event, tries }: Held, result: Exclude<Handled, "handled">): Promise<void> {
+    const pause = Math.min(PAUSE_MS * 2 ** tries, LONGEST_PAUSE_MS)
+    if (result === "failed") enqueue(await store(event, clock() + pause, tries + 1))
+    else enqueue(await store(event, result.due, tries))
+  }
+
+  async function store(event: UploadEvent, due: number, tries: number): Promise<Entry> {
+    const path = documents.pathFor(Math.max(due, clock()))
+    queue.note(path)
+    try {
+      return { path, at: dueOf(path), held: await documents.create(path, event, tries) }
+    } catch (error) {
+      queue.leave({ path })
+      throw error
+    }
+  }
+
+  await scan("")
   pump()
   return {
-    async accept(events) {
-      const stored = await Promise.allSettled(events.map(({ event, due }) => store(event, due)))
-      for (const one of stored) if (one.status === "fulfilled") enqueue(one.value)
+    async accept(events, within = -Infinity) {
+      const last = clock() + within
+      const followed: Promise<void>[] = []
+      const stored = await Promise.allSettled(events.map(async ({ event, due }) => {
+        const entry = await store(event, due, 0)
+        if (entry.at > last) return enqueue(entry)
+        followed.push(new Promise((left) => enqueue({ ...entry, left })))
+      }))
       pump()
       const failed = stored.find((one) => one.status === "rejected")
       if (failed) throw failed.reason
+      await Promise.all(followed)
     },
     async idle() {
       if (!isIdle()) await new Promise<void>((resolve) => void idlers.push(resolve))
     },
-    async close() {
+    async close(graceMs = Infinity) {
       closed = true
       clearTimeout(timer)
-      while (running.size > 0) await new Promise<void>((resolve) => setTimeout(resolve, 10))
+      queue.clear()
+      const end = clock() + graceMs
+      while (running > 0) {
+        if (clock() >= end) looks.abort()
+        await new Promise<void>((resolve) => setTimeout(resolve, 10))
+      }
       for (const resolve of idlers.splice(0)) resolve()
     },
   }
 }
-
-const ROOT = "inbox/"
-
-const dueOfPath = (path: string): number => Number(path.slice(ROOT.length).split("-", 1)[0])

@@ -1,0 +1,137 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { inboxHolder } from "../local/inbox-holder.ts"
+import { uploads } from "../local/uploads.ts"
+import { Failure } from "../shared/errors.ts"
+import type { UploadEvent } from "../shared/objects/events.ts"
+import { parseSettings } from "../shared/settings.ts"
+import { documentAt, keptLog, until } from "./inbox-fixtures.ts"
+import { instance } from "./key-fixtures.ts"
+import { ACCOUNT, makeWorld, STORE_INSTANCE, type World } from "./object-fixtures.ts"
+import { localHarness } from "./stores.ts"
+
+const given = { account: ACCOUNT, kmsInstance: instance.id, storeInstance: STORE_INSTANCE }
+
+describe("uploads", () => {
+  let harness: Awaited<ReturnType<typeof localHarness>>
+  let world: World
+  beforeAll(async () => void (harness = await localHarness()))
+  afterAll(() => harness.close())
+  beforeEach(async () => void (world = await makeWorld(harness.store, await harness.bucket())))
+
+  /** A host that runs by the real clock. */
+  const open = (events: "inbox" | "inline" = "inbox", store = world.store) => uploads({
+    settings: parseSettings({ ...given, events }), clock: Date.now, log: keptLog(), state: world.state, authority: world.sealer.authority,
+    authenticate: () => Promise.reject(new Error("events have no caller")), registrations: world.registrations,
+    registrar: world.registrar, sealer: { ...world.sealer, store, clock: Date.now }, opener: world.opener,
+  })
+
+  const event = (key: string, more: object = {}): UploadEvent => ({ bucket: world.bucket, key, ...more })
+  const waiting = async () => (await world.state.list("inbox/")).paths
+  const dueOf = (path: string | undefined) => Number(path?.slice(6, 20))
+
+  async function isSealed(key: string): Promise<boolean> {
+    return Buffer.from(await world.stored(key) ?? []).toString("latin1").startsWith("bucketseal/1\n")
+  }
+
+  it("are sealed behind the answer, and counted where their place is not registered", async () => {
+    const box = await open()
+    await world.store.put(world.ref("a"), Buffer.from("plaintext"))
+    expect(await box.accept([event("a"), { bucket: "another", key: "a" }])).toBe(1)
+    await box.idle()
+    expect([await isSealed("a"), await waiting()]).toEqual([true, []])
+    await box.close()
+  })
+
+  it("settle from the event's time", async () => {
+    await world.register(world.bucket, { settle: 3_600 })
+    const box = await open()
+    const time = Date.now() - 1_000_000
+    await box.accept([event("a", { time })])
+    expect(dueOf((await waiting())[0])).toBe(time + 3_600_000)
+    await box.close()
+  })
+
+  it.each([["without a time", () => ({})], ["of a clock that is a day ahead", () => ({ time: Date.now() + 86_400_000 })]])("%s settle from our first sight of them, once", async (_, more) => {
+    await world.register(world.bucket, { settle: 0.3 })
+    await world.store.put(world.ref("a"), Buffer.from("plaintext"))
+    const box = await open()
+    const before = Date.now()
+    await box.accept([event("a", more())])
+    const [path = ""] = await waiting()
+    const { event: { time } } = await documentAt(world.state, path) as { event: { time: number } }
+    expect(time).toBeGreaterThanOrEqual(before)
+    expect(dueOf(path)).toBe(time + 300)
+    await until(() => isSealed("a"))
+    await box.close()
+  })
+
+  it("that turn out not to have settled are put off until they have", async () => {
+    const box = await open()
+    const time = Date.now()
+    await world.store.put(world.ref("a"), Buffer.from("plaintext"))
+    await world.register(world.bucket, { settle: 0.5 })
+    await box.store([event("a", { time })])
+    await world.register(world.bucket, { settle: 3_600 })
+    await until(async () => dueOf((await waiting())[0]) === time + 3_600_000)
+    expect(await isSealed("a")).toBe(false)
+    await box.close()
+  })
+
+  it("that meet a store which does not answer stay in the inbox, for a later try", async () => {
+    const box = await open("inbox", { ...world.store, get: () => Promise.reject(new Failure("unavailable", "no answer")) })
+    await box.accept([event("a")])
+    await box.idle()
+    expect(await waiting()).toHaveLength(1)
+    expect(await documentAt(world.state, (await waiting())[0] ?? "")).toMatchObject({ event: { key: "a" }, tries: 1 })
+    await box.close()
+  })
+
+  it("EVENTS=inline: are sealed before the answer, after settling if that takes at most 5 seconds", async () => {
+    await world.register(world.bucket, { settle: 0.5 })
+    for (const key of ["a", "b"]) await world.store.put(world.ref(key), Buffer.from("plaintext"))
+    const box = await open("inline")
+    expect(await box.accept([event("a"), event("b", { time: 0 })])).toBe(2)
+    expect([await isSealed("a"), await isSealed("b"), await waiting()]).toEqual([true, true, []])
+    await box.close()
+  })
+
+  it("EVENTS=inline: the inbox keeps what has to wait longer, and what failed", async () => {
+    await world.register(world.bucket, { settle: 3_600 }, "slow/")
+    await world.store.put(world.ref("a"), Buffer.from("plaintext"))
+    const box = await open("inline", { ...world.store, get: (ref, options) =>
+      (ref.key === "fails" ? Promise.reject(new Failure("unavailable", "no answer")) : world.store.get(ref, options)) })
+    expect(await box.accept([event("a"), event("fails"), event("slow/b")])).toBe(3)
+    const kept = await Promise.all((await waiting()).map((path) => documentAt(world.state, path)))
+    expect(kept).toMatchObject([{ event: { key: "fails" }, tries: 1 }, { event: { key: "slow/b" }, tries: 0 }])
+    await box.close()
+  })
+
+  it("EVENTS=inline: what the local S3 endpoint has stored is sealed behind its answer all the same", async () => {
+    await world.register(world.bucket, { settle: 3 })
+    await world.store.put(world.ref("a"), Buffer.from("plaintext"))
+    const box = await open("inline")
+    await box.store([event("a")])
+    expect([await isSealed("a"), (await waiting()).length]).toEqual([false, 1])
+    await box.close()
+  })
+})
+
+describe("the holder of a process", () => {
+  it("is another one for each inbox, and alive while its process is", async () => {
+    const [first, second] = [await inboxHolder(), await inboxHolder()]
+    expect(first.holder).not.toBe(second.holder)
+    expect(first.holder).toMatch(/^\w+\.[0-9a-f]{8}\.\d+\.[0-9a-f]{8}$/)
+    expect([first.isDead(second.holder), first.isDead(first.holder)]).toEqual([false, false])
+  })
+
+  it("is known to be dead only where process ids mean the same", async () => {
+    const { holder, isDead } = await inboxHolder()
+    const [host = "", space = "", , nonce = ""] = holder.split(".")
+    const unused = 2 ** 22 + 1 // above the largest process id of Linux (proc(5), pid_max)
+    expect(isDead([host, space, unused, nonce].join("."))).toBe(true)
+    expect(isDead([host, space, 1, nonce].join("."))).toBe(false)
+    expect(isDead([`${host}x`, space, unused, nonce].join("."))).toBe(false)
+    expect(isDead([host, "00000000", unused, nonce].join("."))).toBe(false)
+    for (const odd of ["", "gone.1", `${host}.${space}.`, `${host}.${space}.x.y`]) expect(isDead(odd)).toBe(false)
+  })
+})
