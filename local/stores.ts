@@ -4,12 +4,12 @@ import { openState, stateLocation } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
 import { masterKeyFile } from "../shared/keys/master-key-file.ts"
 import { parseMasterKey } from "../shared/keys/master-key.ts"
-import type { Credentials } from "../shared/net/sigv4.ts"
 import type { StateStore, Store } from "../shared/ports.ts"
 import type { Settings } from "../shared/settings.ts"
 import { localStore } from "../shared/store/local.ts"
 import { s3Store } from "../shared/store/s3.ts"
 import { stateStore } from "../shared/store/state.ts"
+import { credentialsFrom } from "./store-credentials.ts"
 
 /** Open stores. `where` says in words what is used, for whoever starts the stack. */
 export interface Stores {
@@ -54,17 +54,6 @@ function remoteStore(settings: Settings, environment: NodeJS.ProcessEnv): Store 
     allowHttp: settings.s3AllowHttp,
     credentials: credentialsFrom(environment),
   })
-}
-
-/** The environment's keys; where it has none, AWS's own chain of providers, loaded only then. */
-function credentialsFrom(environment: NodeJS.ProcessEnv): () => Promise<Credentials> {
-  const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = environment
-  if (AWS_ACCESS_KEY_ID && AWS_SECRET_ACCESS_KEY) {
-    const keys = { accessKeyId: AWS_ACCESS_KEY_ID, secretAccessKey: AWS_SECRET_ACCESS_KEY }
-    return () => Promise.resolve(AWS_SESSION_TOKEN ? { ...keys, sessionToken: AWS_SESSION_TOKEN } : keys)
-  }
-  const provider = import("@aws-sdk/credential-provider-node").then(({ defaultProvider }) => defaultProvider())
-  return async () => (await provider)()
 }
 
 const STATE_BUCKET = "state"
