@@ -6,6 +6,7 @@ import { identities } from "../functions/identities.ts"
 import { keys } from "../functions/keys.ts"
 import { registrations } from "../functions/registrations.ts"
 import { rewrap } from "../functions/rewrap.ts"
+import { status } from "../functions/status.ts"
 import { token } from "../functions/token.ts"
 import { unwrap } from "../functions/unwrap.ts"
 import { wrap } from "../functions/wrap.ts"
@@ -18,5 +19,5 @@ export type HostContext = IamContext & KeysContext & ObjectsContext & EventsCont
 
 export const routes: readonly AnyRoute<HostContext>[] = [
   ...token, ...identities, ...authorizations, ...authorize, ...keys, ...wrap, ...unwrap, ...rewrap, ...registrations,
-  ...decryptObject, ...events,
+  ...decryptObject, ...status, ...events,
 ]

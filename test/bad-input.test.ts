@@ -5,7 +5,7 @@ import { CreateBucketCommand } from "@aws-sdk/client-s3"
 import { generateKeyPair, SignJWT } from "jose"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { apiClient, s3ClientOf, tokenFor, type Api } from "./api.ts"
-import { removeFolder, startStackProcess, type StackProcess } from "./stack-process.ts"
+import { program, removeFolder, startStackProcess, type StackProcess } from "./stack-process.ts"
 
 /** One request that must be refused: what is wrong, the request, and status and reason code of the answer. */
 type Row = readonly [what: string, method: string, path: string, body: unknown, status: number, code: string | RegExp]
@@ -155,19 +155,17 @@ describe("bad input", () => {
     ["--port=x", 2, "port (BUCKETSEAL_PORT)"], ["--prot=1", 2, "--prot"], ["extra", 2, "extra"], ["--data=settings.json/x", 2, "data folder"],
   ])("npm start with %s ends with %i and says what is wrong", async (flag, code, words) => {
     const { spawnSync } = await import("node:child_process")
-    const main = new URL("../dist/main.cjs", import.meta.url).pathname
-    const { status, stderr } = spawnSync(process.execPath, [main, flag], { encoding: "utf8", cwd: stack.folder, timeout: 20_000 })
+    const { status, stderr } = spawnSync(process.execPath, [program, "serve", flag], { encoding: "utf8", cwd: stack.folder, timeout: 20_000 })
     expect([status, stderr]).toEqual([code, expect.stringContaining(words)])
     expect(stderr).not.toMatch(/\bat .*:\d+:\d+/)
   })
 
   it.each(["--port", "--s3-port"])("npm start with %s of a port that is taken says so", async (flag) => {
     const { spawnSync } = await import("node:child_process")
-    const main = new URL("../dist/main.cjs", import.meta.url).pathname
     const port = new URL(stack.env["BUCKETSEAL_URL"] ?? "").port
     const other = flag === "--port" ? "--s3-port" : "--port"
     const flags = ["--data", "elsewhere", flag, port, other, "0"]
-    const { status, stderr } = spawnSync(process.execPath, [main, ...flags], { encoding: "utf8", cwd: stack.folder, timeout: 20_000 })
+    const { status, stderr } = spawnSync(process.execPath, [program, "serve", ...flags], { encoding: "utf8", cwd: stack.folder, timeout: 20_000 })
     expect([status, stderr]).toEqual([1, `port ${port} is taken; choose another one\n`])
   })
 })

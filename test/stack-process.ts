@@ -20,12 +20,13 @@ export interface StackProcess {
   stop(): Promise<number | null>
 }
 
-const main = new URL("../dist/main.cjs", import.meta.url).pathname
+/** The built command line. */
+export const program = new URL("../dist/bucketseal.cjs", import.meta.url).pathname
 
 /** Starts it on free ports, in `folder` or a new one, and waits until it says how to be used. */
 export async function startStackProcess(variables: Record<string, string> = {}, folder?: string): Promise<StackProcess> {
   const data = folder ?? await mkdtemp(join(tmpdir(), "bucketseal-stack-"))
-  const child = spawn(process.execPath, [main, "--data", data, "--port", "0", "--s3-port", "0"], {
+  const child = spawn(process.execPath, [program, "serve", "--data", data, "--port", "0", "--s3-port", "0"], {
     env: { PATH: process.env["PATH"], ...variables }, stdio: ["ignore", "pipe", "pipe"],
   })
   let output = ""

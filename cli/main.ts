@@ -1,0 +1,47 @@
+/** `bucketseal`: the command line, one file a command. */
+import { Command } from "commander"
+import { version } from "../local/version.ts"
+import { authorize } from "./authorize.ts"
+import { end } from "./end.ts"
+import { exitCodesText } from "./exit.ts"
+import { keys } from "./keys.ts"
+import { notify } from "./notify.ts"
+import { open } from "./open.ts"
+import { remark } from "./output.ts"
+import { register } from "./register.ts"
+import { seal } from "./seal.ts"
+import { serve } from "./serve.ts"
+import { status } from "./status.ts"
+
+const program = new Command("bucketseal")
+  .description("Envelope encryption for the buckets you already have.")
+  .version(version)
+  .addHelpText("after", exitCodesText)
+
+for (const command of [serve, status, keys, authorize, register, notify, seal, open]) program.addCommand(command)
+
+/** Commander would end the process with its own codes, print what was typed as it is, and take an option behind a
+ *  command's name for one of the command around it. */
+function prepare(command: Command): void {
+  command.exitOverride().enablePositionalOptions().configureOutput({
+    outputError: (text) =>
+      remark(`${text.replace(/^error: /, "").trimEnd()}${tooMany(command, text)}\nSee ${pathOf(command)} --help`),
+  })
+  for (const inner of command.commands) prepare(inner)
+}
+
+/** Which arguments are too many: commander only counts them. */
+function tooMany({ args, registeredArguments }: Command, text: string): string {
+  return text.includes("too many arguments") ? ` Not expected: ${args.slice(registeredArguments.length).join(" ")}` : ""
+}
+
+const pathOf = (command: Command): string =>
+  (command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name())
+
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") end(error)
+  process.exit() // the reader has had enough: `| head`
+})
+
+prepare(program)
+program.parseAsync().catch(end)

@@ -1,0 +1,39 @@
+/** `bucketseal status`: is the server well, and what does it wait for? */
+import { z } from "zod/mini"
+import { openClient } from "./client.ts"
+import type { ClientFlags } from "./client-settings.ts"
+import { apiCommand } from "./command.ts"
+import { columns, print, type OutputOptions } from "./output.ts"
+
+const more = z.exactOptional(z.literal(true))
+const answer = z.object({
+  inbox: z.object({ waiting: z.number(), oldest: z.exactOptional(z.string()), more }),
+  parked: z.object({ total: z.number(), reasons: z.record(z.string(), z.number()), more }),
+  unreadableEvents: z.object({ total: z.number(), more }),
+  registrations: z.number(),
+  lastSweep: z.nullable(z.string()),
+})
+const health = z.object({ status: z.string(), version: z.string() })
+
+export const status = apiCommand("status", "is the server well, and what does it wait for?")
+  .action(async (options: ClientFlags & OutputOptions) => {
+    const client = await openClient(options)
+    const server = health.parse(await client.call({ method: "GET", path: "/health" }))
+    const now = answer.parse(await client.call({ method: "GET", path: "/status" }))
+    print(options, { url: client.settings.url.origin, health: server, ...now }, columns([
+      ["server", `${client.settings.url.origin}, version ${server.version}: ${server.status}`],
+      ["registrations", String(now.registrations)],
+      ["waiting uploads", `${counted(now.inbox.waiting, now.inbox)}${dueText(now.inbox.oldest)}`],
+      ["parked objects", `${counted(now.parked.total, now.parked)}${reasonsText(now.parked.reasons)}`],
+      ["unreadable events", counted(now.unreadableEvents.total, now.unreadableEvents)],
+      ["last sweep", now.lastSweep ?? "never: what no event told of isn't sealed"],
+    ]))
+  })
+
+const dueText = (oldest: string | undefined): string => (oldest === undefined ? "" : `, the first due ${oldest}`)
+
+const counted = (number: number, { more: further }: { readonly more?: true }): string =>
+  `${number}${further ? "+" : ""}`
+
+const reasonsText = (reasons: Readonly<Record<string, number>>): string =>
+  Object.entries(reasons).map(([reason, number]) => `, ${number} ${reason}`).join("")

@@ -1,0 +1,74 @@
+/** Endpoint: what waits, what could not be sealed and why, and what is registered. Its cost is bounded, not its
+ *  truth: where there is more than was looked at, it says so. */
+import { z } from "zod/mini"
+import type { ObjectsContext } from "../shared/context.ts"
+import { formatCrn } from "../shared/iam/crn.ts"
+import type { StateStore } from "../shared/ports.ts"
+import { json } from "../shared/runtime/body.ts"
+import { endpoint, type AnyRoute, type Call } from "../shared/runtime/endpoint.ts"
+
+const PAGES = 10 // of at most 1,000 paths each (S3's limit): one request a page
+const NOTES = 200 // notes that are read for their reasons: one request a note
+const AT_ONCE = 16 // of these requests
+
+const show = endpoint({
+  method: "GET", path: "/status", action: "bucketseal.registrations.read", maxBody: 0, errors: "own",
+  resource: (_: Call<unknown>, { settings }: ObjectsContext) => formatCrn({
+    service: "cloud-object-storage", region: "global", account: settings.account, instance: settings.storeInstance,
+    type: "", resource: "",
+  }),
+  async run(_, { state, registrations }: ObjectsContext) {
+    const [inbox, parked, unreadable, registered] = await Promise.all([
+      count(state, "inbox/"), count(state, "parked/"), count(state, "unreadable-events/"), registrations.list(),
+    ])
+    return json(200, {
+      inbox: { waiting: inbox.paths.length, ...oldestOf(inbox.paths[0]), ...moreOf(inbox) },
+      parked: { total: parked.paths.length, reasons: await reasonsOf(state, parked.paths), ...moreOf(parked) },
+      unreadableEvents: { total: unreadable.paths.length, ...moreOf(unreadable) },
+      registrations: registered.length,
+      lastSweep: null, // there is no sweep yet over what events did not tell of
+    })
+  },
+})
+
+/** `GET /status`. `more: true` beside a number: there are more than that. */
+export const status: readonly AnyRoute<ObjectsContext>[] = [show]
+
+interface Counted {
+  readonly paths: readonly string[]
+  readonly more: boolean
+}
+
+async function count(state: StateStore, root: string): Promise<Counted> {
+  const paths: string[] = []
+  let more = true
+  for (let page = 0; more && page < PAGES; page++) {
+    const startAfter = paths.at(-1)
+    const listed = await state.list(root, startAfter === undefined ? {} : { startAfter })
+    paths.push(...listed.paths)
+    more = listed.more && listed.paths.length > 0
+  }
+  return { paths, more }
+}
+
+const moreOf = ({ more }: Counted) => (more ? { more } : {})
+
+/** When the first of the inbox was or is due: its path begins with that, in milliseconds since the epoch. */
+function oldestOf(path: string | undefined): { oldest?: string } {
+  const due = Number(/^inbox\/(\d+)-/.exec(path ?? "")?.[1])
+  return Number.isNaN(due) ? {} : { oldest: new Date(due).toISOString() }
+}
+
+const note = z.object({ reason: z.string() })
+
+/** How many of the first notes have which reason. One that was taken away meanwhile has none. */
+async function reasonsOf(state: StateStore, paths: readonly string[]): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (let from = 0; from < Math.min(paths.length, NOTES); from += AT_ONCE) {
+    const some = paths.slice(from, Math.min(from + AT_ONCE, NOTES))
+    const notes = await Promise.all(some.map((path) => state.read(path, note)))
+    const reasons = notes.flatMap((one) => (one ? [one.value.reason] : []))
+    for (const reason of reasons) counts[reason] = (counts[reason] ?? 0) + 1
+  }
+  return counts
+}
