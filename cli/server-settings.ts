@@ -18,13 +18,13 @@ export async function makeServerSettings(flags: ServerFlags): Promise<Settings> 
   return parseSettings({ ...await readFirstStart(given.data), ...given })
 }
 
-/** The settings of a server that has been started before: nothing is made. */
+/** The settings of a server that has been started before, here or, with everything in other stores, elsewhere: nothing is made. */
 export async function readServerSettings(flags: ServerFlags): Promise<Settings> {
   const given = givenSettings(flags)
-  if (!await exists(join(given.data, "settings.json"))) {
-    throw usageFailure(`there is no server's data in ${given.data}; name its folder by --data`)
-  }
-  return parseSettings({ ...await readFirstStart(given.data), ...given })
+  if (await exists(join(given.data, "settings.json"))) return parseSettings({ ...await readFirstStart(given.data), ...given })
+  const isElsewhere = [given["store"], given["state"]].every((place = "local") => place !== "local")
+  if (isElsewhere) return parseSettings(given)
+  throw usageFailure(`there is no server's data in ${given.data}; name its folder by --data (bucketseal serve makes one)`)
 }
 
 /** Flags win over the environment, the environment over the folder's own `settings.json`. */

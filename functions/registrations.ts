@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto"
 import type { ObjectsContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
-import { bucketCrn, formatCrn } from "../shared/iam/crn.ts"
+import { bucketCrn, storeCrn } from "../shared/iam/crn.ts"
 import { checkedRegistration } from "../shared/objects/register.ts"
 import { registrationRequest, type Registration, type RegistrationRequest } from "../shared/objects/registrations.ts"
 import { json } from "../shared/runtime/body.ts"
@@ -11,10 +11,8 @@ import { endpoint, type AnyRoute, type Call } from "../shared/runtime/endpoint.t
 const bucketResource = ({ params }: Call<unknown>, { settings }: ObjectsContext) =>
   bucketCrn(settings.account, settings.storeInstance, params["bucket"] ?? "")
 
-const instanceResource = (_: Call<unknown>, { settings }: ObjectsContext) => formatCrn({
-  service: "cloud-object-storage", region: "global", account: settings.account, instance: settings.storeInstance,
-  type: "", resource: "",
-})
+const storeResource = (_: Call<unknown>, { settings }: ObjectsContext) =>
+  storeCrn(settings.account, settings.storeInstance)
 
 const put = endpoint({
   method: "PUT", path: "/registrations/:bucket", action: "bucketseal.registrations.write", resource: bucketResource,
@@ -55,7 +53,7 @@ const remove = endpoint({
 })
 
 const list = endpoint({
-  method: "GET", path: "/registrations", action: "bucketseal.registrations.read", resource: instanceResource,
+  method: "GET", path: "/registrations", action: "bucketseal.registrations.read", resource: storeResource,
   maxBody: 0, errors: "own",
   run: async (_, { registrations }: ObjectsContext) => json(200, { registrations: await registrations.list() }),
 })

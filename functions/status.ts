@@ -2,7 +2,7 @@
  *  truth: where there is more than was looked at, it says so. */
 import { z } from "zod/mini"
 import type { ObjectsContext } from "../shared/context.ts"
-import { formatCrn } from "../shared/iam/crn.ts"
+import { storeCrn } from "../shared/iam/crn.ts"
 import type { StateStore } from "../shared/ports.ts"
 import { json } from "../shared/runtime/body.ts"
 import { endpoint, type AnyRoute, type Call } from "../shared/runtime/endpoint.ts"
@@ -13,10 +13,7 @@ const AT_ONCE = 16 // of these requests
 
 const show = endpoint({
   method: "GET", path: "/status", action: "bucketseal.registrations.read", maxBody: 0, errors: "own",
-  resource: (_: Call<unknown>, { settings }: ObjectsContext) => formatCrn({
-    service: "cloud-object-storage", region: "global", account: settings.account, instance: settings.storeInstance,
-    type: "", resource: "",
-  }),
+  resource: (_: Call<unknown>, { settings }: ObjectsContext) => storeCrn(settings.account, settings.storeInstance),
   async run(_, { state, registrations }: ObjectsContext) {
     const [inbox, parked, unreadable, registered] = await Promise.all([
       count(state, "inbox/"), count(state, "parked/"), count(state, "unreadable-events/"), registrations.list(),

@@ -40,6 +40,13 @@ export function bucketCrn(account: string, storeInstance: string, bucket: string
   })
 }
 
+/** The CRN of a whole store: what is decided for all of its buckets. */
+export function storeCrn(account: string, storeInstance: string): string {
+  return formatCrn({
+    service: "cloud-object-storage", region: "global", account, instance: storeInstance, type: "", resource: "",
+  })
+}
+
 /** The CRN of a root key of a Key Protect instance. */
 export function keyCrn(region: string, account: string, instance: string, keyId: string): string {
   return formatCrn({ service: "kms", region, account, instance, type: "key", resource: keyId })
