@@ -182,6 +182,13 @@ export interface VersionPage {
   readonly next?: ListMarker
 }
 
+/** A delete marker. */
+export interface DeleteMarker {
+  readonly versionId: string
+  /** Milliseconds since the epoch; absent where the store does not say. */
+  readonly lastModified?: number
+}
+
 /** What a delete did. */
 export interface DeleteResult {
   /** The version that is gone or, where a delete marker was made, the marker's. Absent without versioning. */
@@ -237,6 +244,8 @@ export interface ObjectStore {
   list(bucket: string, options?: ListOptions): Promise<ListPage>
   /** One page of all versions and delete markers. */
   listVersions(bucket: string, options?: MarkedListOptions): Promise<VersionPage>
+  /** The delete marker that is the version named, or that hides the object; `undefined` where there is none. */
+  deleteMarker(ref: ObjectRef, options?: RequestOptions & { readonly versionId?: string }): Promise<DeleteMarker | undefined>
   /** The tags of the object, in any order; `undefined` if there is no object. */
   getTags(ref: ObjectRef, options?: RequestOptions & { readonly versionId?: string }): Promise<readonly Tag[] | undefined>
   /** Replaces all tags, by none where the list is empty. Bytes and ETag stay. Gives the version that has them now, where the
@@ -277,6 +286,12 @@ export interface UploadPage {
   readonly next?: ListMarker
 }
 
+/** Which parts to list: all, or those of higher numbers than `after`, and at most `limit`, 1 or more. */
+export interface PartListOptions extends RequestOptions {
+  readonly after?: number
+  readonly limit?: number
+}
+
 /** Multipart uploads (S3's rules: parts of 5 MiB or more but for the last, at most 10,000). */
 export interface MultipartStore {
   createUpload(ref: ObjectRef, options?: CreateUploadOptions): Promise<string>
@@ -291,13 +306,12 @@ export interface MultipartStore {
     parts: readonly Part[],
     options?: Pick<WriteOptions, "signal" | "condition" | "checksum">,
   ): Promise<WriteResult>
-  /** Forgets the upload and its parts. An unknown one succeeds. */
+  /** Forgets the upload and its parts. An unknown one succeeds, in a bucket that is there. */
   abortUpload(ref: ObjectRef, uploadId: string, options?: RequestOptions): Promise<void>
-  /** All parts stored so far, by number, and the checksum that the upload was begun with. Throws `not-found` if there is no
-   *  such upload. */
+  /** The parts stored so far, by number, and what the upload was begun with. Throws `not-found` if there is no such upload. */
   listParts(
-    ref: ObjectRef, uploadId: string, options?: RequestOptions,
-  ): Promise<{ readonly parts: readonly Part[]; readonly checksum?: ChecksumKind }>
+    ref: ObjectRef, uploadId: string, options?: PartListOptions,
+  ): Promise<Pick<ListedUpload, "checksum" | "storageClass"> & { readonly parts: readonly Part[] }>
   /** One page of the uploads under way in a bucket. */
   listUploads(bucket: string, options?: MarkedListOptions): Promise<UploadPage>
 }

@@ -15,7 +15,7 @@ export interface GoldenEvent {
   }
 }
 
-const folder = new URL("events/", import.meta.url)
+const folder = new URL("./events/", import.meta.url)
 
 /** All of them, by file name. */
 export const goldenEvents: readonly (readonly [name: string, golden: GoldenEvent])[] = readdirSync(folder).map((name) =>

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import type { ListMarker, ObjectRef, Store } from "../shared/ports.ts"
 import { openIndex, type Index } from "../shared/store/local-index.ts"
 import { listObjects, listUploads, listVersions } from "../shared/store/local-list.ts"
+import { findMarker, findVersion } from "../shared/store/local-versions.ts"
 import { localStore } from "../shared/store/local.ts"
 import { byBytes, failureOf, listAll } from "./store-contract-reads.ts"
 
@@ -123,6 +124,21 @@ describe("listings of the local store", () => {
       await put("b")
       const { current, older } = await counted((index) => listVersions(index, bucket, { delimiter: "/" }))
       expect([current, older]).toEqual([2, 1])
+    })
+
+    it("a look for the null version, or for one that is not there, reads no others, wherever it stands", async () => {
+      await put("k")
+      await store.setVersioning(bucket, "enabled")
+      for (let n = 0; n < 20; n++) await put("k")
+      const look = (key: string, id: string) => counted((index) => findVersion(index, { bucket, key }, id))
+      expect(await look("k", "null")).toEqual({ current: 0, older: 0, uploads: 0 })
+      expect(await look("k", "f".repeat(32))).toEqual({ current: 0, older: 0, uploads: 0 })
+      expect((await store.head({ bucket, key: "k" }, { versionId: "null" }))?.versionId).toBe("null")
+      await store.setVersioning(bucket, "suspended")
+      await put("k")
+      const nulls = (await store.listVersions(bucket)).versions.filter(({ versionId }) => versionId === "null")
+      expect(nulls).toMatchObject([{ latest: true }])
+      expect((await counted((index) => findMarker(index, { bucket, key: "k" }, "bogus"))).older).toBe(0)
     })
 
     it("of uploads reads these and one more", async () => {

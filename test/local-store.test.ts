@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto"
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
@@ -248,6 +248,48 @@ describe("a folder that is a store", () => {
       const put = store.put({ bucket: "taken", key: "k" }, { length: 100_000, stream: stream() })
       expect(await failureOf(put)).toBe("unavailable")
       expect(await store.get({ bucket: "taken", key: "k" })).toBeUndefined()
+    })
+  })
+
+  it("gives back the room of parts that break off, all at once too, and cuts an upload's file when it completes it", async () => {
+    const ref = { bucket: "rooms", key: "k" }
+    await withBuckets(ref.bucket)
+    await opened(async (store) => {
+      const id = await store.createUpload(ref)
+      const broken = () => ({ length: 5 * 1024 ** 3, stream: (async function* () {
+        yield patterned(1000)
+        throw new Error("the client is gone")
+      })() })
+      await store.putPart(ref, id, 1, patterned(20_000))
+      for (let round = 0; round < 40; round++) { // 20 TiB: more than a file may have
+        const tries = Array.from({ length: 100 }, () => failureOf(store.putPart(ref, id, 2, broken())))
+        expect(new Set(await Promise.all(tries))).toEqual(new Set(["no Failure but Error: the client is gone"]))
+      }
+      await store.putPart(ref, id, 2, patterned(30_000))
+      const { parts } = await store.listParts(ref, id)
+      await store.completeUpload(ref, id, parts.slice(0, 1))
+      const [file = ""] = await bodyFiles()
+      expect((await stat(join(folder, "bodies", file))).size).toBe(20_000)
+      expect((await bytesOf(store, ref))?.equals(patterned(20_000))).toBe(true)
+    })
+  })
+
+  it("a part that breaks off takes no room of one that was stored meanwhile", async () => {
+    const ref = { bucket: "meanwhile", key: "k" }
+    await withBuckets(ref.bucket)
+    await opened(async (store) => {
+      const id = await store.createUpload(ref)
+      const stored = async (number: number) => store.putPart(ref, id, number, Buffer.alloc(5 * 1024 ** 2, number))
+      async function* stream() {
+        yield patterned(1000)
+        await stored(2)
+        throw new Error("the client is gone")
+      }
+      await expect(store.putPart(ref, id, 1, { length: 5 * 1024 ** 2, stream: stream() })).rejects.toThrow("gone")
+      for (const number of [1, 3]) await stored(number)
+      await store.completeUpload(ref, id, (await store.listParts(ref, id)).parts)
+      const whole = Buffer.concat([1, 2, 3].map((number) => Buffer.alloc(5 * 1024 ** 2, number)))
+      expect((await bytesOf(store, ref))?.equals(whole)).toBe(true)
     })
   })
 

@@ -8,6 +8,7 @@ import { patterned } from "./bytes.ts"
 import { send, serveStore } from "./s3-endpoint.ts"
 import { checksumOf } from "./s3-framing.ts"
 import { openClient, outcome, type TestClient } from "./s3-server-client.ts"
+import { localHarness } from "./stores.ts"
 
 const Bucket = "copies"
 const sourceOf = (key: string, bucket = Bucket) => `${bucket}/${encodeURIComponent(key)}`
@@ -119,6 +120,48 @@ describe("CopyObject", () => {
     expect(await client.textOf("self")).toBe("x")
   })
 
+  it.each(["off", "suspended"] as const)(
+    "refuses a source that is replaced before its tags are read, with versioning %s: 409", async (versioning) => {
+      const { store, bucket, close } = await localHarness()
+      const src = { bucket: await bucket(), key: "src" }
+      if (versioning !== "off") await store.setVersioning(src.bucket, versioning)
+      await store.put(src, Buffer.from("secret"), { tags: [["class", "secret"]] })
+      const get: Store["get"] = async (ref, options) => {
+        const object = await store.get(ref, options)
+        await store.put(src, Buffer.from("public"), { tags: [["class", "public"]] })
+        return object
+      }
+      const racing = await serveStore({ ...store, get })
+      const headers = { "x-amz-copy-source": `${src.bucket}/src` }
+      const answer = await send(racing.server, { method: "PUT", target: `/${src.bucket}/dst`, headers })
+      expect([answer.status, answer.code]).toEqual([409, "ConditionalRequestConflict"])
+      expect(await store.head({ ...src, key: "dst" })).toBeUndefined()
+      await racing.close()
+      await close()
+    },
+  )
+
+  it("into a part reads at most one part of the upload", async () => {
+    const { store, bucket, close } = await localHarness()
+    const ref = { bucket: await bucket(), key: "k" }
+    await store.put(ref, Buffer.from("x"))
+    const id = await store.createUpload(ref)
+    for (const number of [1, 2, 3]) await store.putPart(ref, id, number, Buffer.from("x"))
+    const read: number[] = []
+    const listParts: Store["listParts"] = async (...which) => {
+      const listed = await store.listParts(...which)
+      read.push(listed.parts.length)
+      return listed
+    }
+    const counting = await serveStore({ ...store, listParts })
+    const target = `/${ref.bucket}/k?partNumber=4&uploadId=${id}`
+    const headers = { "x-amz-copy-source": `${ref.bucket}/k` }
+    expect((await send(counting.server, { method: "PUT", target, headers })).status).toBe(200)
+    expect(read).toEqual([1])
+    await counting.close()
+    await close()
+  })
+
   it("refuses a source of over 5 GiB, and takes one of 5 GiB", async () => {
     const limit = 5 * 1024 ** 3
     let given = 0
@@ -127,7 +170,7 @@ describe("CopyObject", () => {
       get: async () => ({ size, etag: "x", lastModified: 0, metadata: {}, tagCount: 0, cancel: () => void given++,
         body: (async function* () { yield new Uint8Array(0) })() }),
       head: async () => undefined, put: async () => ({ etag: "x" }), delete: none, list: none, listVersions: none,
-      getTags: none, putTags: none, createUpload: none, putPart: none, completeUpload: none, abortUpload: none,
+      deleteMarker: none, getTags: none, putTags: none, createUpload: none, putPart: none, completeUpload: none, abortUpload: none,
       listParts: none, listUploads: none, createBucket: none, deleteBucket: none, listBuckets: none,
       bucketSettings: none, setVersioning: none,
     })

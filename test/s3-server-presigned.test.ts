@@ -80,11 +80,4 @@ describe("presigned requests", () => {
     expect([answer.status, answer.code]).toEqual([400, "AuthorizationQueryParametersError"])
     expect(answer.body).toContain(`<Region>${region}</Region>`)
   })
-
-  it("of signature version 2 are told which one is taken", async () => {
-    const target = `/raw/signed?AWSAccessKeyId=${credentials.accessKeyId}&Expires=4102444800&Signature=x`
-    const answer = await fetched("GET", target)
-    expect([answer.status, answer.code]).toEqual([400, "InvalidRequest"])
-    expect(answer.body).toContain("AWS4-HMAC-SHA256")
-  })
 })

@@ -139,6 +139,19 @@ describe("ListMultipartUploads", () => {
 })
 
 describe("ListParts", () => {
+  it("gives each part once in pages, and says whether there are more", async () => {
+    const upload = await begin("paged")
+    const numbers = [1, 2, 5, 9_999]
+    for (const PartNumber of numbers) await client.s3.send(new UploadPartCommand({ ...upload, PartNumber, Body: "x" }))
+    const page = async (PartNumberMarker: string, MaxParts: number) => {
+      const answer = await client.s3.send(new ListPartsCommand({ ...upload, PartNumberMarker, MaxParts }))
+      return [answer.Parts?.map(({ PartNumber }) => PartNumber), answer.IsTruncated]
+    }
+    expect([await page("0", 2), await page("2", 2)]).toEqual([[[1, 2], true], [[5, 9_999], false]])
+    expect([await page("0", 4), await page("9999", 4), await page("0", 0)])
+      .toEqual([[numbers, false], [undefined, false], [undefined, true]])
+  })
+
   it("tells of the upload and of each part with its time and checksum", async () => {
     const upload = await begin("parts", { StorageClass: "STANDARD_IA", ChecksumAlgorithm: "SHA256" })
     const Body = Buffer.from("part")
@@ -149,6 +162,30 @@ describe("ListParts", () => {
       Owner: { ID: "bucketseal" }, Initiator: { ID: "bucketseal" },
       Parts: [{ PartNumber: 7, Size: 4, ChecksumSHA256: sum, LastModified: expect.any(Date) }],
     })
+  })
+})
+
+describe("AbortMultipartUpload", () => {
+  const abort = (which: Begun) => outcome(client.s3.send(new AbortMultipartUploadCommand(which)))
+
+  it("is refused for an upload that is not there, or no longer, and for a bucket that is not there", async () => {
+    const upload = await begin("aborted")
+    expect(await abort({ ...upload, Bucket: "not-there" })).toBe("404 NoSuchBucket")
+    expect([await abort(upload), await abort(upload)]).toEqual(["ok", "404 NoSuchUpload"])
+    expect(await abort({ ...upload, UploadId: "none" })).toBe("404 NoSuchUpload")
+  })
+})
+
+describe("CompleteMultipartUpload", () => {
+  it("with If-Match is refused where there is no object: 404, and where it is another: 412", async () => {
+    const upload = await begin("compared")
+    const { ETag } = await client.s3.send(new UploadPartCommand({ ...upload, PartNumber: 1, Body: "x" }))
+    const complete = (IfMatch: string) => outcome(client.s3.send(new CompleteMultipartUploadCommand({
+      ...upload, IfMatch, MultipartUpload: { Parts: [{ PartNumber: 1, ETag }] },
+    })))
+    expect(await complete('"x"')).toBe("404 NoSuchKey")
+    const there = await client.put("compared", "there")
+    expect([await complete('"x"'), await complete(there.ETag ?? "")]).toEqual(["412 PreconditionFailed", "ok"])
   })
 })
 

@@ -40,6 +40,12 @@ describe("a delete marker", () => {
     expect([answer.status, answer.code, answer.headers["x-amz-delete-marker"]]).toEqual([404, "NoSuchKey", undefined])
   })
 
+  it("is no object to a write with If-Match: 404", async () => {
+    const headers = { "if-match": '"x"' }
+    const answer = await client.ask({ method: "PUT", target: `/${Bucket}/hidden`, headers, body: Buffer.from("y") })
+    expect([answer.status, answer.code]).toEqual([404, "NoSuchKey"])
+  })
+
   it("is not told of a version that is not there", async () => {
     const answer = await client.ask({ method: "GET", target: `/${Bucket}/hidden?versionId=0` })
     expect([answer.status, answer.code]).toEqual([404, "NoSuchVersion"])

@@ -207,7 +207,8 @@ describe("connections", () => {
     const settings = { versioning: "off", objectLock: false, replicated: false, lifecycle: [] } as const
     const none = (): never => { throw new Error("not part of this test") }
     const rest: Store = {
-      get: none, head: none, put: none, delete: none, list: none, listVersions: none, getTags: none, putTags: none,
+      get: none, head: none, put: none, delete: none, list: none, listVersions: none,
+      deleteMarker: none, getTags: none, putTags: none,
       createUpload: none, putPart: none, completeUpload: none, abortUpload: none, listParts: none, listUploads: none,
       createBucket: none, deleteBucket: none, listBuckets: none, bucketSettings: async () => settings,
       setVersioning: none,
@@ -252,21 +253,20 @@ describe("connections", () => {
   }
 
   it("a get reads no more of the store than its client takes, and gives up with it", async () => {
-    let taken = 0
-    let given = false
+    const source = { taken: 0, givenUp: false }
     const slow = await instead({
-      get: async () => ({ ...info, cancel: () => void (given = true), body: (async function* () {
-        for (; taken < info.size; taken += 65_536) yield Buffer.alloc(65_536)
+      get: async () => ({ ...info, cancel: () => void (source.givenUp = true), body: (async function* () {
+        for (; source.taken < info.size; source.taken += 65_536) yield Buffer.alloc(65_536)
       })() }),
     })
     const raw: RawRequest = { method: "GET", target: "/raw/k" }
     const socket = connect(slow.server.port, "127.0.0.1")
     socket.write(head(raw, signed(slow.server, raw)))
     socket.pause()
-    expect(await settled(() => taken)).toBeLessThan(32 << 20) // What the kernel's socket buffers take, at most.
+    expect(await settled(() => source.taken)).toBeLessThan(32 << 20) // What the kernel's socket buffers take, at most.
     socket.destroy()
-    for (let turn = 0; turn < 200 && !given; turn++) await new Promise((resolve) => setTimeout(resolve, 50))
-    expect(given).toBe(true)
+    for (let turn = 0; turn < 200 && !source.givenUp; turn++) await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(source.givenUp).toBe(true)
     await slow.close()
   })
 

@@ -72,7 +72,7 @@ export function objectSentences({ store, bucket }: Subject): void {
     const attributes = {
       contentType: "text/csv; charset=utf-8",
       cacheControl: "max-age=60, public",
-      contentDisposition: 'attachment; filename="a b.csv"',
+      contentDisposition: 'attachment; filename="größe.csv"',
       contentEncoding: "gzip",
       contentLanguage: "de, en",
       expires: "Thu, 01 Dec 2033 16:00:00 GMT",

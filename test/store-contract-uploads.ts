@@ -1,6 +1,6 @@
 import { beforeAll, expect, it } from "vitest"
 import { patterned, pieces } from "./bytes.ts"
-import type { Part, WriteCondition } from "../shared/ports.ts"
+import type { Part, PartListOptions, WriteCondition } from "../shared/ports.ts"
 import type { Subject } from "./store-contract.ts"
 import { bytesOf, failureOf, md5, randomName, textOf } from "./store-contract-reads.ts"
 
@@ -112,6 +112,18 @@ export function uploadSentences({ store, bucket, etagForm, sentence }: Subject):
     await store().abortUpload(ref, id)
   })
 
+  it("lists the parts behind a number, and no more than are asked for", async () => {
+    const ref = fresh()
+    const id = await store().createUpload(ref)
+    for (const number of [1, 3, 10_000]) await store().putPart(ref, id, number, tail)
+    const numbers = async (options: PartListOptions) =>
+      (await store().listParts(ref, id, options)).parts.map((part) => part.number)
+    expect([await numbers({ limit: 1 }), await numbers({ limit: 3 })]).toEqual([[1], [1, 3, 10_000]])
+    expect([await numbers({ after: 1 }), await numbers({ after: 2, limit: 1 })]).toEqual([[3, 10_000], [3]])
+    expect(await numbers({ after: 10_000 })).toEqual([])
+    await store().abortUpload(ref, id)
+  })
+
   it("a part stored again under its number replaces it; the old ETag no longer completes", async () => {
     const { ref, id, parts } = await upload([Buffer.from("first try")])
     const { etag } = await store().putPart(ref, id, 1, tail)
@@ -171,6 +183,7 @@ export function uploadSentences({ store, bucket, etagForm, sentence }: Subject):
     expect(await failureOf(store().completeUpload(ref, id, parts))).not.toBe("no failure")
     expect(await store().head(ref)).toBeUndefined()
     await store().abortUpload(ref, id)
+    expect(await failureOf(store().abortUpload({ ...ref, bucket: `absent-${randomName()}` }, id))).toBe("bucket-not-found")
   })
 
   it("an upload belongs to its key: under another one there is no such upload", async () => {

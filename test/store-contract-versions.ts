@@ -53,6 +53,21 @@ export function versionSentences({ store, bucket, etagForm, sentence }: Subject)
     expect(await textOf(store(), ref, { versionId })).toBe("1")
   })
 
+  it("tells the delete marker that hides an object, and one that is named, and no other version", async () => {
+    const ref = await versioned()
+    const versionId = await put(ref, "1")
+    await put({ ...ref, key: "kk" }, "1")
+    expect(await store().deleteMarker(ref)).toBeUndefined()
+    const { versionId: marker = "" } = await store().delete(ref)
+    expect(await store().deleteMarker(ref)).toMatchObject({ versionId: marker })
+    await put(ref, "2")
+    expect(await store().deleteMarker(ref)).toBeUndefined()
+    expect(await store().deleteMarker(ref, { versionId: marker })).toMatchObject({ versionId: marker })
+    expect(await store().deleteMarker(ref, { versionId })).toBeUndefined()
+    expect(await store().deleteMarker({ ...ref, key: "never" })).toBeUndefined()
+    expect(await store().deleteMarker({ ...ref, key: "never" }, { versionId: marker })).toBeUndefined()
+  })
+
   it("a put after a delete is current again", async () => {
     const ref = await versioned()
     await put(ref, "1")

@@ -1,11 +1,9 @@
 /** What is kept beside an object's bytes, from and to headers. */
 import type { Attributes, ObjectInfo } from "../../shared/ports.ts"
 import { attributeHeaders, metadataPrefix } from "../../shared/store/s3-headers.ts"
+import { METADATA_LIMIT } from "../../shared/store/s3-limits.ts"
 import type { Call } from "./call.ts"
 import { S3Error } from "./errors.ts"
-
-// S3 reference, "User-defined object metadata": 2 KB, counted as the UTF-8 bytes of names and values.
-const maxMetadataBytes = 2048
 
 // S3 reference, PutObject, x-amz-storage-class; without the archive classes, whose objects cannot be read at once.
 const storageClasses = [
@@ -36,7 +34,7 @@ function metadataOf(call: Call): Record<string, string> {
     .filter(([name]) => name.startsWith(metadataPrefix))
     .map(([name, value]) => [name.slice(metadataPrefix.length), value] as const)
   const bytes = entries.reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + Buffer.byteLength(value), 0)
-  if (bytes > maxMetadataBytes) throw new S3Error("MetadataTooLarge")
+  if (bytes > METADATA_LIMIT) throw new S3Error("MetadataTooLarge")
   return Object.fromEntries(entries)
 }
 

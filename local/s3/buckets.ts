@@ -1,20 +1,51 @@
 /** The operations on buckets. */
 import type { BucketSettings } from "../../shared/ports.ts"
-import { textOf } from "../../shared/store/xml.ts"
-import { xmlAnswer, type Answer, type Call, type Endpoint } from "./call.ts"
+import { isBucketName } from "../../shared/store/s3-limits.ts"
+import { countOf, xmlAnswer, type Answer, type Call, type Endpoint } from "./call.ts"
 import { S3Error } from "./errors.ts"
 import { ownerElements } from "./owner.ts"
 import { readText } from "./payload.ts"
-import { parseDocument } from "./xml.ts"
+import { parseDocument, textOf, type Element } from "./xml.ts"
 
 // What these operations send is a few hundred bytes.
 const maxConfigurationBytes = 1024 ** 2
 
-/** ListBuckets. */
-export async function listBuckets(_: Call, { store }: Endpoint): Promise<Answer> {
-  const buckets = (await store.listBuckets()).map(({ name, created }) =>
-    ["Bucket", [["Name", name], ["CreationDate", new Date(created).toISOString()]]] as const)
-  return xmlAnswer(["ListAllMyBucketsResult", [["Owner", ownerElements], ["Buckets", buckets]]])
+// S3 reference, ListBuckets.
+const maxBuckets = 10_000
+
+/** The parameters of ListBuckets. */
+export const listParameters: readonly string[] = ["max-buckets", "continuation-token", "prefix", "bucket-region"]
+
+/** ListBuckets. All buckets are in the endpoint's region; the token of a page is the last name of the one before. */
+export async function listBuckets(call: Call, { store, region }: Endpoint): Promise<Answer> {
+  const prefix = call.query.get("prefix") ?? ""
+  const limit = countOf(call, "max-buckets", maxBuckets)
+  if (limit < 1 || limit > maxBuckets) throw new S3Error("InvalidArgument", "max-buckets must be 1 to 10,000.")
+  const after = nameIn(call.query.get("continuation-token"))
+  const here = (call.query.get("bucket-region") || region) === region
+  const listed = (await store.listBuckets())
+    .filter(({ name }) => here && name.startsWith(prefix) && name > after)
+    .sort((a, b) => (a.name < b.name ? -1 : 1)) // of ASCII alone
+  const page = listed.slice(0, limit)
+  const asks = listParameters.some((name) => call.query.has(name)) // else the answer is that of before there were any
+  const buckets = page.map(({ name, created }): Element => ["Bucket", [
+    ["Name", name], ["CreationDate", new Date(created).toISOString()],
+    ["BucketRegion", asks ? region : undefined],
+  ]])
+  const last = listed.length > limit ? page.at(-1) : undefined
+  return xmlAnswer(["ListAllMyBucketsResult", [
+    ["Owner", ownerElements],
+    ["Buckets", buckets],
+    ["ContinuationToken", last && Buffer.from(last.name).toString("base64url")],
+    ["Prefix", prefix === "" ? undefined : prefix],
+  ]])
+}
+
+function nameIn(token: string | undefined): string {
+  const name = Buffer.from(token ?? "", "base64url").toString()
+  const isOurs = token === undefined || (isBucketName(name) && Buffer.from(name).toString("base64url") === token)
+  if (!isOurs) throw new S3Error("InvalidArgument", "The continuation token provided is incorrect")
+  return name
 }
 
 /** CreateBucket. A bucket that is there already is no error, as in us-east-1. */

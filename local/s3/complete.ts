@@ -1,31 +1,35 @@
 /** Completing an upload in parts. */
 import type { ChecksumKind, Part } from "../../shared/ports.ts"
-import { childrenOf, textOf } from "../../shared/store/xml.ts"
+import { LEAST_PART_SIZE, PART_LIMIT } from "../../shared/store/s3-limits.ts"
+import { childrenOf } from "../../shared/store/xml.ts"
 import { xmlAnswer, type Answer, type Call, type Endpoint } from "./call.ts"
-import { unquoted, writeConditionOf } from "./conditions.ts"
+import { refuseWrite, unquoted, writeConditionOf } from "./conditions.ts"
 import { S3Error } from "./errors.ts"
 import { uploadIdOf } from "./multipart.ts"
 import { recordOf } from "./notification.ts"
 import { checksumElements } from "./object-checksums.ts"
-import { maxPartNumber } from "./part-number.ts"
 import { readText } from "./payload.ts"
 import { checksumOfParts, namedChecksum } from "./upload-checksums.ts"
-import { elementCount, parseDocument, type Element } from "./xml.ts"
+import { parseDocument, textOf, type Element } from "./xml.ts"
 
 // 10,000 parts, each with ETag, number and a SHA-256 in XML: under 300 bytes.
 const maxCompleteBytes = 4 * 1024 ** 2
+const maxCompleteElements = 1 + 4 * PART_LIMIT
 
 /** CompleteMultipartUpload. */
 export async function completeMultipartUpload(call: Call, endpoint: Endpoint): Promise<Answer> {
   const { store } = endpoint
   const condition = writeConditionOf(call)
-  const named = parseParts(await readText(call.openPayload("object"), maxCompleteBytes))
+  const body = await readText(call.openPayload("object"), maxCompleteBytes)
+  await store.listParts(call, uploadIdOf(call), { limit: 1 }) // no body is parsed for an upload that is not there
+  const named = parseParts(body)
   const stored = await store.listParts(call, uploadIdOf(call))
   const parts = chosenParts(named, stored.parts, stored.checksum)
   const size = sizeOf(call, parts)
   const checksum = checksumOfParts(call, stored.checksum, parts)
   const options = { checksum: () => checksum, ...(condition && { condition }) }
   const written = await store.completeUpload(call, uploadIdOf(call), parts, options)
+    .catch((error: unknown) => refuseWrite(call, store, condition, error))
   const event = { ...written, size, eventName: "ObjectCreated:CompleteMultipartUpload" } as const
   await endpoint.onWrite(recordOf(call, endpoint, event))
   const answer = xmlAnswer(["CompleteMultipartUploadResult", [
@@ -38,19 +42,16 @@ export async function completeMultipartUpload(call: Call, endpoint: Endpoint): P
 type NamedPart = Pick<Part, "number" | "etag"> & { readonly checksum: ReturnType<typeof namedChecksum> }
 
 function parseParts(body: string): NamedPart[] {
-  if (elementCount(body, "Part") > maxPartNumber) throw new S3Error("MalformedXML")
-  const named = childrenOf(parseDocument(body, "CompleteMultipartUpload"), "Part").map((part) => {
+  const root = parseDocument(body, "CompleteMultipartUpload", maxCompleteElements)
+  const named = childrenOf(root, "Part").map((part) => {
     const number = textOf(part, "PartNumber")?.trim() ?? ""
     const etag = textOf(part, "ETag")
     if (!/^\d{1,5}$/.test(number) || etag === undefined) throw new S3Error("MalformedXML")
     return { number: Number(number), etag: unquoted(etag), checksum: namedChecksum(part) }
   })
-  if (named.length < 1) throw new S3Error("MalformedXML")
+  if (named.length < 1 || named.length > PART_LIMIT) throw new S3Error("MalformedXML")
   return named
 }
-
-// S3 reference, "Amazon S3 multipart upload limits".
-const minPartBytes = 5 * 1024 ** 2
 
 /** The stored parts that were named. Throws `InvalidPartOrder`, `InvalidPart`, `InvalidRequest` or `EntityTooSmall`. */
 function chosenParts(named: readonly NamedPart[], stored: readonly Part[], begun: ChecksumKind | undefined): Part[] {
@@ -62,8 +63,8 @@ function chosenParts(named: readonly NamedPart[], stored: readonly Part[], begun
     const details: Element[] = [["PartNumber", name.number], ["ETag", name.etag]]
     if (part?.etag !== name.etag || !hasChecksum(part, name)) throw new S3Error("InvalidPart", undefined, details)
     if (begun?.type === "composite" && !name.checksum) throw new S3Error("InvalidRequest", unnamed(begun, part))
-    if (part.size < minPartBytes && index < named.length - 1) {
-      const sizes: Element[] = [["ProposedSize", part.size], ["MinSizeAllowed", minPartBytes]]
+    if (part.size < LEAST_PART_SIZE && index < named.length - 1) {
+      const sizes: Element[] = [["ProposedSize", part.size], ["MinSizeAllowed", LEAST_PART_SIZE]]
       throw new S3Error("EntityTooSmall", undefined, [["PartNumber", name.number], ...sizes])
     }
     return part

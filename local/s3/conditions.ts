@@ -1,7 +1,9 @@
 /** Conditional requests. */
-import type { ByteRange, ObjectInfo, WriteCondition } from "../../shared/ports.ts"
-import type { Call } from "./call.ts"
+import { isFailure } from "../../shared/errors.ts"
+import type { ByteRange, ObjectInfo, ObjectRef, WriteCondition } from "../../shared/ports.ts"
+import type { Call, Endpoint } from "./call.ts"
 import { S3Error } from "./errors.ts"
+import { absenceOf } from "./versions.ts"
 
 /** Whether a read goes ahead, in the order of RFC 9110, section 13.2.2. The conditions on the source of a copy have the
  *  same order (S3 reference, CopyObject), and names that begin with `prefix`. */
@@ -34,11 +36,14 @@ export function rangeHolds(call: Call, info: ObjectInfo): boolean {
 /** The one range asked for. `undefined` where there is none, or several, or it is not well-formed: then the whole is
  *  answered (RFC 9110, section 14.2). */
 export function rangeOf(call: Call): ByteRange | undefined {
-  const [, first = "", last = ""] = /^bytes=[ \t]*(\d{0,15})-(\d{0,15})[ \t]*$/i.exec(call.header("range") ?? "") ?? []
-  if (first === "") return last === "" ? undefined : { suffix: Number(last) }
-  if (last === "") return { start: Number(first) }
-  return Number(last) < Number(first) ? undefined : { start: Number(first), end: Number(last) }
+  const [, first = "", last = ""] = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(call.header("range") ?? "") ?? []
+  if (first === "") return last === "" ? undefined : { suffix: offsetOf(last) }
+  if (last === "") return { start: offsetOf(first) }
+  return offsetOf(last) < offsetOf(first) ? undefined : { start: offsetOf(first), end: offsetOf(last) }
 }
+
+/** Any number of digits is a number: what no object reaches is behind every end (2^63 - 2 is what some clients send). */
+const offsetOf = (digits: string): number => Math.min(Number(digits), Number.MAX_SAFE_INTEGER)
 
 /** The condition of a write (S3 reference, "Conditional writes"): If-None-Match takes only `*`, If-Match one ETag. */
 export function writeConditionOf(call: Call): WriteCondition | undefined {
@@ -52,6 +57,19 @@ export function writeConditionOf(call: Call): WriteCondition | undefined {
     throw new S3Error("NotImplemented", "A write takes If-None-Match: * or If-Match with one entity tag.")
   }
   return ifMatch === undefined ? undefined : { ifMatch: unquoted(ifMatch) }
+}
+
+/** Throws what a write or delete failed with; where If-Match found no object, `NoSuchKey` instead (S3 user guide, "How to
+ *  prevent object overwrites with conditional writes"). */
+export async function refuseWrite(
+  { bucket, key }: ObjectRef,
+  store: Endpoint["store"],
+  condition: WriteCondition | undefined,
+  error: unknown,
+): Promise<never> {
+  const compared = condition !== undefined && "ifMatch" in condition && isFailure(error, "precondition-failed")
+  if (compared && !await store.head({ bucket, key })) throw absenceOf({ key })
+  throw error
 }
 
 /** An entity tag without its quotes. */

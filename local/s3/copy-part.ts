@@ -14,7 +14,7 @@ export async function uploadPartCopy(call: Call, endpoint: Endpoint): Promise<An
   const number = partNumberOf(call)
   const source = copySourceOf(call)
   const range = rangeOf(call)
-  const begun = await store.listParts(call, uploadIdOf(call))
+  const begun = await store.listParts(call, uploadIdOf(call), { limit: 1 })
   const object = await openCopySource(call, store, source, range)
   try {
     if (range && range.end >= object.size) {

@@ -7,7 +7,7 @@ import { readDecision } from "./conditions.ts"
 import { S3Error } from "./errors.ts"
 import { maxSingleUpload, type Payload } from "./payload.ts"
 import { checkName, decode } from "./target.ts"
-import { absenceOf, deleteMarkerAt, versionIn, type VersionRef } from "./versions.ts"
+import { absenceOf, versionIn, type VersionRef } from "./versions.ts"
 
 /** What `x-amz-copy-source` names: `[/]bucket/key[?versionId=…]`, percent-encoded up to the question mark, in which the
  *  slash behind the bucket may be encoded, too. A plus stays one, as in the target of a request. */
@@ -52,7 +52,7 @@ const tooLarge =
   `The specified copy source is larger than the maximum allowable size for a copy source: ${maxSingleUpload}`
 
 async function refuseSource(source: VersionRef, store: Endpoint["store"]): Promise<never> {
-  const namesMarker = source.versionId !== undefined && await deleteMarkerAt(source, store)
+  const namesMarker = source.versionId !== undefined && await store.deleteMarker(source, versionIn(source))
   if (!namesMarker) throw absenceOf(source)
   const message = "The source of a copy request may not specifically refer to a delete marker by version id."
   throw new S3Error("InvalidRequest", message)

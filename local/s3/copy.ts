@@ -3,7 +3,7 @@ import type { Attributes, ChecksumAlgorithm, ObjectInfo, StoredObject, Tag, Writ
 import { attributeHeaders } from "../../shared/store/s3-headers.ts"
 import { attributesOf } from "./attributes.ts"
 import { xmlAnswer, type Answer, type Call, type Endpoint } from "./call.ts"
-import { writeConditionOf } from "./conditions.ts"
+import { refuseWrite, writeConditionOf } from "./conditions.ts"
 import { copiedBody, copySourceOf, openCopySource } from "./copy-source.ts"
 import { S3Error } from "./errors.ts"
 import { recordOf } from "./notification.ts"
@@ -31,6 +31,7 @@ export async function copyObject(call: Call, endpoint: Endpoint): Promise<Answer
     const kept = { attributes, checksum: body.checksum, ...(tags && { tags }) }
     const options: WriteOptions = { ...kept, ...(condition && { condition }) }
     const written = await store.put(call, await storable(body), options)
+      .catch((error: unknown) => refuseWrite(call, store, condition, error))
     const { size } = object
     await endpoint.onWrite(recordOf(call, endpoint, { ...written, size, eventName: "ObjectCreated:Copy" }))
     const { lastModified } = await store.head(call, versionIn(written)) ?? { lastModified: endpoint.clock() }
@@ -82,16 +83,19 @@ function copiedAttributes(call: Call, source: ObjectInfo): Partial<Attributes> {
   return attributes
 }
 
-/** The tags of the version that is being copied. Of an object without versions they may be newer than its bytes. */
+/** The tags of the version that is being copied. Where it has no id of its own, another may have taken its place: then
+ *  they may not be its tags. */
 async function tagsOfSource(
   store: Endpoint["store"],
   source: VersionRef,
-  { tagCount, versionId }: StoredObject,
+  { tagCount, versionId, etag, lastModified }: StoredObject,
 ): Promise<readonly Tag[]> {
   if (tagCount === 0) return []
   const tags = await store.getTags(source, versionIn({ versionId }))
-  if (!tags) throw new S3Error("ConditionalRequestConflict", "The source was removed while it was being copied.")
-  return tags
+  const replaceable = versionId === undefined || versionId === "null"
+  const now = replaceable ? await store.head(source, versionIn({ versionId })) : { etag, lastModified }
+  if (tags && now?.etag === etag && now.lastModified === lastModified) return tags
+  throw new S3Error("ConditionalRequestConflict", "The source was replaced or removed while it was being copied.")
 }
 
 /** A copy is written whole: a checksum composed of those of parts would not be its own. */

@@ -1,15 +1,15 @@
 /** Deleting: one object or version, or up to a thousand of them. */
 import { isFailure } from "../../shared/errors.ts"
 import type { DeleteResult } from "../../shared/ports.ts"
-import { childrenOf, textOf, type XmlElement } from "../../shared/store/xml.ts"
+import { checksumAlgorithms } from "../../shared/store/s3-checksums.ts"
+import { childrenOf, type XmlElement } from "../../shared/store/xml.ts"
 import { xmlAnswer, type Answer, type Call, type Endpoint } from "./call.ts"
-import { unquoted } from "./conditions.ts"
+import { refuseWrite, unquoted } from "./conditions.ts"
 import { S3Error, s3ErrorOf } from "./errors.ts"
-import { checksumAlgorithms } from "./object-checksums.ts"
 import { readText } from "./payload.ts"
 import { checkName } from "./target.ts"
-import { versionIn, versionOf, type VersionRef } from "./versions.ts"
-import { elementCount, parseDocument, type Element } from "./xml.ts"
+import { absenceOf, versionIn, versionOf, type VersionRef } from "./versions.ts"
+import { parseDocument, textOf, type Element } from "./xml.ts"
 
 /** DeleteObject, or one version of it. */
 export async function deleteObject(call: Call, { store }: Endpoint): Promise<Answer> {
@@ -22,6 +22,7 @@ export async function deleteObject(call: Call, { store }: Endpoint): Promise<Ans
 // S3 reference, DeleteObjects.
 const maxDeleted = 1000
 const maxDeleteBytes = 2 * 1024 ** 2
+const maxDeleteElements = 2 + 6 * maxDeleted // an object has five children at most
 
 // Deletes under way at once: enough for a store to write them down together, and no crowd.
 const concurrent = 50
@@ -53,8 +54,9 @@ async function remove(store: Store, ref: VersionRef, ifMatch: string | undefined
   if (ifMatch === undefined) return store.delete(ref, versionIn(ref))
   if (ref.versionId !== undefined) throw new S3Error("NotImplemented", "If-Match with a version id is not done here.")
   const etag = ifMatch.trim() === "*" ? (await store.head(ref))?.etag : unquoted(ifMatch)
-  if (etag === undefined) throw new S3Error("PreconditionFailed")
-  return store.delete(ref, { condition: { ifMatch: etag } })
+  if (etag === undefined) throw absenceOf(ref)
+  const condition = { ifMatch: etag }
+  return store.delete(ref, { condition }).catch((error: unknown) => refuseWrite(ref, store, condition, error))
 }
 
 async function outcomeOf(store: Store, { ref, ifMatch, conditional }: Entry): Promise<Element> {
@@ -81,10 +83,9 @@ function isGuarded(call: Call): boolean {
 }
 
 function parseDelete(body: string, bucket: string): { quiet: boolean; entries: readonly Entry[] } {
-  if (elementCount(body, "Object") > maxDeleted) throw new S3Error("MalformedXML")
-  const root = parseDocument(body, "Delete")
+  const root = parseDocument(body, "Delete", maxDeleteElements)
   const entries = childrenOf(root, "Object").map((element) => parseEntry(element, bucket))
-  if (entries.length < 1) throw new S3Error("MalformedXML")
+  if (entries.length < 1 || entries.length > maxDeleted) throw new S3Error("MalformedXML")
   return { quiet: textOf(root, "Quiet")?.trim() === "true", entries }
 }
 

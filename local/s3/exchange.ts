@@ -38,7 +38,9 @@ const maxReadAway = 16 * 1024 ** 2
 export async function send({ request, response, awaitsContinue }: Exchange, answer: Answer): Promise<void> {
   const { body } = answer
   const length = answer.status === 204 || answer.status === 304 ? undefined : lengthOf(answer)
-  for (const [name, value] of Object.entries({ "content-length": length, ...answer.headers })) {
+  const { "content-length": announced = length, ...headers } = answer.headers ?? {}
+  // The length goes last: once it is set, node:http takes Content-Disposition for UTF-8, and sends it in ISO 8859-1.
+  for (const [name, value] of Object.entries({ ...headers, "content-length": announced })) {
     if (value !== undefined) response.setHeader(name, value)
   }
   response.statusCode = answer.status

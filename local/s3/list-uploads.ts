@@ -1,5 +1,5 @@
 /** The listings of uploads under way, and of the parts of one. */
-import type { ListedUpload, ListMarker, Part, UploadPage } from "../../shared/ports.ts"
+import type { ListedUpload, Part, UploadPage } from "../../shared/ports.ts"
 import { countOf, xmlAnswer, type Answer, type Call, type Endpoint } from "./call.ts"
 import { frameOf, limitOf, markerOf, prefixElements } from "./listing.ts"
 import { uploadIdOf } from "./multipart.ts"
@@ -47,16 +47,15 @@ const ownersAndClass = (storageClass = "STANDARD"): readonly Element[] =>
 export async function listParts(call: Call, { store }: Endpoint): Promise<Answer> {
   const limit = limitOf(call, "max-parts")
   const marker = countOf(call, "part-number-marker", 0)
-  const { parts, checksum } = await store.listParts(call, uploadIdOf(call))
-  const upload = await uploadOf(call, store)
-  const after = parts.filter(({ number }) => number > marker)
-  const page = after.slice(0, limit)
+  const listed = { after: marker, limit: limit + 1 } // one more tells whether there are more
+  const { parts, checksum, storageClass } = await store.listParts(call, uploadIdOf(call), listed)
+  const page = parts.slice(0, limit)
   return xmlAnswer(["ListPartsResult", [
     ["Bucket", call.bucket], ["Key", call.key], ["UploadId", uploadIdOf(call)],
-    ...ownersAndClass(upload?.storageClass),
+    ...ownersAndClass(storageClass),
     ...kindElements(checksum),
     ["PartNumberMarker", marker], ["NextPartNumberMarker", page.at(-1)?.number ?? 0],
-    ["MaxParts", limit], ["IsTruncated", after.length > page.length],
+    ["MaxParts", limit], ["IsTruncated", parts.length > page.length],
     ...page.map(partElement),
   ]])
 }
@@ -69,16 +68,4 @@ function partElement({ number, etag, size, lastModified, checksum }: Part): Elem
     ["Size", size],
     ...checksumElements(checksum, "part"),
   ]]
-}
-
-/** The upload among those of its key. */
-async function uploadOf(call: Call, store: Endpoint["store"]): Promise<ListedUpload | undefined> {
-  let after: ListMarker | undefined
-  do {
-    const page = await store.listUploads(call.bucket, { prefix: call.key, ...(after && { after }) })
-    const upload = page.uploads.find(({ uploadId }) => uploadId === uploadIdOf(call))
-    if (upload) return upload
-    after = page.next?.key === call.key ? page.next : undefined
-  } while (after)
-  return undefined
 }

@@ -26,8 +26,9 @@ export async function uploadPart(call: Call, { store }: Endpoint): Promise<Answe
   return { status: 200, headers: { etag: `"${etag}"`, ...checksumHeaders(checksum(), "part") } }
 }
 
-/** AbortMultipartUpload. */
+/** AbortMultipartUpload. To a store an upload that is not there is none to forget; here it is refused. */
 export async function abortMultipartUpload(call: Call, { store }: Endpoint): Promise<Answer> {
+  await store.listParts(call, uploadIdOf(call), { limit: 1 })
   await store.abortUpload(call, uploadIdOf(call))
   return { status: 204 }
 }

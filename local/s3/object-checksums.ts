@@ -1,11 +1,9 @@
 /** The checksums that objects and parts keep (S3 user guide, "Checking object integrity"): in headers and in XML. */
 import type { ChecksumAlgorithm, ChecksumKind, StoredChecksum } from "../../shared/ports.ts"
+import { checksumAlgorithms, checksumElement } from "../../shared/store/s3-checksums.ts"
 import type { Call } from "./call.ts"
 import { S3Error } from "./errors.ts"
 import type { Element } from "./xml.ts"
-
-/** What S3 offers beside the ETag. */
-export const checksumAlgorithms: readonly ChecksumAlgorithm[] = ["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]
 
 /** How S3 names the two types. */
 export const checksumTypeNames: Readonly<Record<ChecksumKind["type"], string>> = {
@@ -29,7 +27,7 @@ export function checksumElements(
   of: "object" | "part" = "object",
 ): readonly Element[] {
   if (!checksum) return []
-  const value: Element = [`Checksum${checksum.algorithm.toUpperCase()}`, checksum.value]
+  const value: Element = [checksumElement(checksum.algorithm), checksum.value]
   return of === "part" ? [value] : [value, ["ChecksumType", checksumTypeNames[checksum.type]]]
 }
 

@@ -1,6 +1,7 @@
 /** Reading one object. */
 import { isFailure } from "../../shared/errors.ts"
 import type { GetOptions, ObjectInfo, StoredObject } from "../../shared/ports.ts"
+import { resolveRange } from "../../shared/store/local-names.ts"
 import { bytesOf, headersOf, validatorsOf } from "./attributes.ts"
 import type { Answer, Call, Endpoint } from "./call.ts"
 import { rangeHolds, rangeOf, readDecision } from "./conditions.ts"
@@ -24,11 +25,13 @@ export async function getObject(call: Call, { store }: Endpoint): Promise<Answer
   }
 }
 
-/** HeadObject. It knows no ranges: HTTP defines them for GET alone (RFC 9110, section 14.2). */
+/** HeadObject. It takes a range as GetObject does (S3 reference, HeadObject), though HTTP knows them for GET alone. */
 export async function headObject(call: Call, { store }: Endpoint): Promise<Answer> {
   const info = await store.head(call, versionOf(call)) ?? await refuseAbsent(call, store)
   const decision = readDecision(call, info)
-  return decision === "read" ? granted(call, info, overrides(call)) : declined(decision, info)
+  if (decision !== "read") return declined(decision, info)
+  const asked = rangeHolds(call, info) ? rangeOf(call) : undefined
+  return granted(call, asked ? { ...info, range: resolveRange(asked, info.size) } : info, overrides(call))
 }
 
 /** The answer to a read that goes ahead, but for the bytes. A checksum is of the whole object: it goes with no range. */

@@ -1,16 +1,14 @@
 /** The parameter `partNumber`: of an upload, and of an object that was made by one. */
 import type { ObjectInfo } from "../../shared/ports.ts"
+import { isPartNumber, PART_LIMIT } from "../../shared/store/s3-limits.ts"
 import type { Answer, Call } from "./call.ts"
 import { S3Error } from "./errors.ts"
-
-/** S3 reference, "Amazon S3 multipart upload limits". */
-export const maxPartNumber = 10_000
 
 /** The number of the part that a request is about. Throws `InvalidArgument`. */
 export function partNumberOf(call: Call): number {
   const number = Number(call.query.get("partNumber"))
-  if (Number.isInteger(number) && number >= 1 && number <= maxPartNumber) return number
-  throw new S3Error("InvalidArgument", `Part number must be an integer between 1 and ${maxPartNumber}, inclusive`)
+  if (isPartNumber(number)) return number
+  throw new S3Error("InvalidArgument", `Part number must be an integer between 1 and ${PART_LIMIT}, inclusive`)
 }
 
 /**

@@ -1,9 +1,9 @@
 /** The body of a request: decoded, and checked against all that the request promises about it. */
 import type { Body, ChecksumAlgorithm, StoredChecksum } from "../../shared/ports.ts"
+import { checksumAlgorithms } from "../../shared/store/s3-checksums.ts"
 import { algorithms } from "./checksums.ts"
 import { decodeChunks, type Signing } from "./chunked.ts"
 import { S3Error } from "./errors.ts"
-import { checksumAlgorithms } from "./object-checksums.ts"
 
 /** A body. The stream is read once. It ends only if length, hash, checksums and chunk signatures were right, so whoever
  *  keeps nothing of a stream that failed keeps nothing that is wrong. */

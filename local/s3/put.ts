@@ -2,7 +2,7 @@
 import type { WriteOptions } from "../../shared/ports.ts"
 import { attributesOf } from "./attributes.ts"
 import type { Answer, Call, Endpoint } from "./call.ts"
-import { writeConditionOf } from "./conditions.ts"
+import { refuseWrite, writeConditionOf } from "./conditions.ts"
 import { S3Error } from "./errors.ts"
 import { recordOf } from "./notification.ts"
 import { checksumHeaders } from "./object-checksums.ts"
@@ -15,7 +15,9 @@ export async function putObject(call: Call, endpoint: Endpoint): Promise<Answer>
   const content = contentOptions(call)
   const payload = openLimited(call)
   const options: WriteOptions = { ...content, checksum: payload.checksum, ...(condition && { condition }) }
-  const written = await endpoint.store.put(call, await storable(payload), options)
+  const { store } = endpoint
+  const written = await store.put(call, await storable(payload), options)
+    .catch((error: unknown) => refuseWrite(call, store, condition, error))
   await endpoint.onWrite(recordOf(call, endpoint, { ...written, size: payload.length, eventName: "ObjectCreated:Put" }))
   const headers = { etag: `"${written.etag}"`, "x-amz-version-id": written.versionId }
   return { status: 200, headers: { ...headers, ...checksumHeaders(payload.checksum()) } }

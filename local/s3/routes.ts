@@ -3,7 +3,8 @@
  * named here must never fall through to the plain verb: `DELETE /bucket?policy` is no `DELETE /bucket`.
  */
 import {
-  createBucket, deleteBucket, getBucketLocation, getBucketVersioning, headBucket, listBuckets, putBucketVersioning,
+  createBucket, deleteBucket, getBucketLocation, getBucketVersioning, headBucket, listBuckets, listParameters,
+  putBucketVersioning,
 } from "./buckets.ts"
 import type { Answer, Call, Endpoint } from "./call.ts"
 import { completeMultipartUpload } from "./complete.ts"
@@ -16,6 +17,7 @@ import { listObjectVersions } from "./list-versions.ts"
 import { listObjects, listObjectsV2 } from "./list.ts"
 import { abortMultipartUpload, createMultipartUpload, uploadPart } from "./multipart.ts"
 import { getObject, headObject, responseOverrides } from "./objects.ts"
+import { v2Parameters } from "./presigned-v2.ts"
 import { putObject } from "./put.ts"
 import { deleteObjectTagging, getObjectTagging, putObjectTagging } from "./tags.ts"
 import { getObjectAcl, getUnset, unsetParameters } from "./unset.ts"
@@ -43,7 +45,7 @@ const copying = ["", "-if-match", "-if-none-match", "-if-modified-since", "-if-u
   .map((condition) => `x-amz-copy-source${condition}`)
 
 const routes: readonly Route[] = [
-  { method: "GET", on: "service", run: listBuckets },
+  { method: "GET", on: "service", may: listParameters, run: listBuckets },
 
   {
     method: "PUT", on: "bucket", run: createBucket,
@@ -113,7 +115,8 @@ export function routeOf(call: Pick<Call, "method" | "bucket" | "key" | "query" |
 }
 
 /** Signature and headers of a presigned request, and the name of the operation that the AWS SDK adds. */
-const isAboutTheRequest = (parameter: string): boolean => /^x-amz-/i.test(parameter) || parameter === "x-id"
+const isAboutTheRequest = (parameter: string): boolean =>
+  /^x-amz-/i.test(parameter) || v2Parameters.includes(parameter) || parameter === "x-id"
 
 const isOfS3 = (method: string, on: Route["on"]): boolean =>
   on === "service" ? method === "GET" : ["GET", "HEAD", "PUT", "POST", "DELETE"].includes(method)

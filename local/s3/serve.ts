@@ -8,6 +8,7 @@ import type { Answer, Call, Endpoint } from "./call.ts"
 import { S3Error, s3ErrorOf, type FailureMeanings } from "./errors.ts"
 import { bodyOf, send, wireRequest, type Exchange } from "./exchange.ts"
 import { openPayload } from "./payload.ts"
+import { isPresignedV2, verifyPresignedV2 } from "./presigned-v2.ts"
 import { routeOf } from "./routes.ts"
 import { parseTarget, utf8, type Target } from "./target.ts"
 import { document } from "./xml.ts"
@@ -68,7 +69,7 @@ function errorAnswer(error: S3Error, request: IncomingMessage, id: string): Answ
 function callOf(exchange: Exchange, gate: Gate, id: string, refused: (error: unknown) => void): Call {
   const { request } = exchange
   const target = parseTarget(request.url ?? "")
-  const signer = authenticate(wireRequest(request, target.path, target.rawQuery), gate)
+  const signer = authenticate(wireRequest(request, target.path, target.rawQuery), target, gate)
   const headers = headersOf(request, target)
   const header = (name: string): string | undefined => headers.get(name)
   return {
@@ -78,6 +79,7 @@ function callOf(exchange: Exchange, gate: Gate, id: string, refused: (error: unk
     sourceAddress: request.socket.remoteAddress ?? "",
     openPayload: (checksumsAbout = "body") => {
       const aboutBody = checksumsAbout === "body" ? header : withoutChecksums(header)
+      if (!("payload" in signer)) throw new S3Error("InvalidRequest", "The signature does not cover a body.")
       const source = { bytes: bodyOf(exchange), payload: signer.payload, signing: signer }
       const payload = openPayload({ ...source, header: aboutBody })
       return { ...payload, stream: reporting(payload.stream, refused) }
@@ -88,9 +90,13 @@ function callOf(exchange: Exchange, gate: Gate, id: string, refused: (error: unk
 const withoutChecksums = (header: Call["header"]) => (name: string) =>
   name.startsWith("x-amz-checksum-") ? undefined : header(name)
 
-function authenticate(request: WireRequest, gate: Gate): Extract<Verified, { ok: true }> {
-  if (/(^|&)AWSAccessKeyId=/.test(request.query)) throw new S3Error("InvalidRequest", signatureVersion2)
-  const verified = verify(request, { now: gate.clock(), service: "s3", secretOf: gate.secretOf })
+/** Who signed; only in version 4 with what the body is checked by. */
+type Signer = Extract<Verified, { ok: true }> | Pick<Call, "accessKeyId">
+
+function authenticate(request: WireRequest, { query }: Target, gate: Gate): Signer {
+  const circumstances = { now: gate.clock(), secretOf: gate.secretOf }
+  if (isPresignedV2(query)) return { accessKeyId: verifyPresignedV2(request, query, circumstances) }
+  const verified = verify(request, { ...circumstances, service: "s3" })
   const inQuery = /(^|&)X-Amz-/.test(request.query)
   const malformed = inQuery ? "AuthorizationQueryParametersError" : "AuthorizationHeaderMalformed"
   if (!verified.ok) {
@@ -101,10 +107,6 @@ function authenticate(request: WireRequest, gate: Gate): Extract<Verified, { ok:
   const message = `The region '${region}' is wrong; expecting '${gate.region}'`
   throw new S3Error(malformed, message, [["Region", gate.region]])
 }
-
-// Presigned so by s3cmd's signurl; S3 refuses it in all newer regions.
-const signatureVersion2 =
-  "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
 
 /** The headers as UTF-8. A presigned request may carry `x-amz-` headers in its query, where the signature covers them,
  *  too, in any case of letters. Checksums there are left out, as S3 does: the AWS SDK puts that of an empty body into

@@ -1,11 +1,11 @@
 /** The tags of objects (S3 user guide, "Categorizing your objects using tags"). */
 import type { Tag } from "../../shared/ports.ts"
-import { childrenOf, textOf } from "../../shared/store/xml.ts"
+import { childrenOf } from "../../shared/store/xml.ts"
 import { xmlAnswer, type Answer, type Call, type Endpoint } from "./call.ts"
 import { S3Error } from "./errors.ts"
 import { readText } from "./payload.ts"
 import { refuseAbsent, versionOf } from "./versions.ts"
-import { parseDocument } from "./xml.ts"
+import { parseDocument, textOf } from "./xml.ts"
 
 /** GetObjectTagging. */
 export async function getObjectTagging(call: Call, { store }: Endpoint): Promise<Answer> {

@@ -1,4 +1,5 @@
 /** The request target, read as it was sent: nothing is normalised, so each key has exactly one object. */
+import { isBucketName, KEY_LIMIT } from "../../shared/store/s3-limits.ts"
 import { S3Error } from "./errors.ts"
 
 /** A request target in path style: `/`, `/bucket`, `/bucket/key`. */
@@ -15,12 +16,6 @@ export interface Target {
   readonly query: ReadonlyMap<string, string>
 }
 
-// S3 reference, "Naming Amazon S3 objects".
-const maxKeyBytes = 1024
-
-// S3 reference, "General purpose bucket naming rules".
-const bucketName = /^(?!.*\.\.)(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
-
 /** Parses a raw target, one character a byte. Throws `InvalidURI`, `InvalidBucketName` or `KeyTooLongError`. */
 export function parseTarget(raw: string): Target {
   const [path = "", ...rest] = raw.split("?")
@@ -35,8 +30,8 @@ export function parseTarget(raw: string): Target {
 
 /** Throws `InvalidBucketName` or `KeyTooLongError`. */
 export function checkName(bucket: string, key: string): void {
-  if (!bucketName.test(bucket)) throw new S3Error("InvalidBucketName")
-  if (Buffer.byteLength(key) > maxKeyBytes) throw new S3Error("KeyTooLongError")
+  if (!isBucketName(bucket)) throw new S3Error("InvalidBucketName")
+  if (Buffer.byteLength(key) > KEY_LIMIT) throw new S3Error("KeyTooLongError")
 }
 
 function parseQuery(rawQuery: string): Map<string, string> {

@@ -1,12 +1,13 @@
 /** The checksum of an object uploaded in parts (S3 reference, CreateMultipartUpload and CompleteMultipartUpload). */
 import type { ChecksumAlgorithm, ChecksumKind, Part, StoredChecksum } from "../../shared/ports.ts"
-import { textOf, type XmlElement } from "../../shared/store/xml.ts"
+import { checksumAlgorithms, checksumElement } from "../../shared/store/s3-checksums.ts"
+import type { XmlElement } from "../../shared/store/xml.ts"
 import type { Call } from "./call.ts"
 import { algorithms } from "./checksums.ts"
 import { combinable, combineCrcs } from "./crc-combination.ts"
 import { S3Error } from "./errors.ts"
-import { checksumAlgorithmOf, checksumAlgorithms, checksumTypeNames } from "./object-checksums.ts"
-import type { Element } from "./xml.ts"
+import { checksumAlgorithmOf, checksumTypeNames } from "./object-checksums.ts"
+import { textOf, type Element } from "./xml.ts"
 
 /** The kind of checksum that an upload is begun with. Throws `InvalidRequest`. */
 export function checksumKindOf(call: Call): ChecksumKind | undefined {
@@ -33,7 +34,7 @@ export function kindElements(kind: ChecksumKind | undefined): readonly Element[]
 /** The checksum that stands in the XML of a part, if one does. */
 export function namedChecksum(part: XmlElement): Omit<StoredChecksum, "type"> | undefined {
   for (const algorithm of checksumAlgorithms) {
-    const value = textOf(part, `Checksum${algorithm.toUpperCase()}`)
+    const value = textOf(part, checksumElement(algorithm))
     if (value !== undefined) return { algorithm, value }
   }
   return undefined

@@ -1,5 +1,5 @@
 /** Which version a request names, and what is answered where there is none. */
-import type { ListedVersion, ListMarker, ObjectRef } from "../../shared/ports.ts"
+import type { DeleteMarker, ObjectRef } from "../../shared/ports.ts"
 import type { Call, Endpoint } from "./call.ts"
 import { S3Error } from "./errors.ts"
 
@@ -25,37 +25,21 @@ export const versionIn = ({ versionId }: { readonly versionId?: string | undefin
  *  reference, GetObject, "x-amz-delete-marker"). */
 export async function refuseAbsent(call: Call, store: Endpoint["store"]): Promise<never> {
   const ref = { bucket: call.bucket, key: call.key, ...versionOf(call) }
-  const marker = await deleteMarkerAt(ref, store)
+  const marker = await store.deleteMarker(ref, versionIn(ref))
   if (!marker || ref.versionId === undefined) throw absenceOf(ref, marker)
   const details = [["Method", call.method], ["ResourceType", "DeleteMarker"]] as const
-  const modified = new Date(marker.lastModified).toUTCString()
+  const { lastModified } = marker
   throw new S3Error("MethodNotAllowed", undefined, details, {
-    ...markerHeaders(marker), "last-modified": modified, allow: "DELETE",
+    ...markerHeaders(marker), allow: "DELETE",
+    "last-modified": lastModified === undefined ? undefined : new Date(lastModified).toUTCString(),
   })
 }
 
 /** What it means that there is no such object: no such key or no such version. */
-export function absenceOf({ key, versionId }: VersionRef, marker?: ListedVersion): S3Error {
+export function absenceOf({ key, versionId }: Omit<VersionRef, "bucket">, marker?: DeleteMarker): S3Error {
   if (versionId !== undefined) return new S3Error("NoSuchVersion", undefined, [["Key", key], ["VersionId", versionId]])
   return new S3Error("NoSuchKey", undefined, [["Key", key]], marker && markerHeaders(marker))
 }
 
-const markerHeaders = ({ versionId }: ListedVersion) =>
+const markerHeaders = ({ versionId }: DeleteMarker) =>
   ({ "x-amz-delete-marker": "true", "x-amz-version-id": versionId })
-
-/** The delete marker that is this version, or that hides the object. */
-export async function deleteMarkerAt(
-  { bucket, key, versionId }: VersionRef,
-  store: Endpoint["store"],
-): Promise<ListedVersion | undefined> {
-  let after: ListMarker | undefined
-  do {
-    const limit = versionId === undefined ? 1 : 1000 // the key comes first of all that begin with it, the newest first
-    const page = await store.listVersions(bucket, { prefix: key, limit, ...(after && { after }) })
-    const version = page.versions.find((version) =>
-      version.key === key && (versionId === undefined ? version.latest : version.versionId === versionId))
-    if (version) return version.marker ? version : undefined
-    after = versionId !== undefined && page.next?.key === key ? page.next : undefined
-  } while (after)
-  return undefined
-}

@@ -1,5 +1,5 @@
 /** S3's XML bodies, written and read. */
-import { parseXml, type XmlElement } from "../../shared/store/xml.ts"
+import { childrenOf, parseXml, type XmlElement } from "../../shared/store/xml.ts"
 import { S3Error } from "./errors.ts"
 
 /** An element: its name, its text or its children, and its attributes. Content `undefined` leaves it out. */
@@ -28,15 +28,29 @@ function escape(content: string): string {
   return content.replace(/[&<>"\u0000-\u001f\u007f\ufffe\uffff]/g, (character) => `&#${character.charCodeAt(0)};`)
 }
 
-/** Reads a body whose root is `root`. Throws `MalformedXML` for all else, and for a document type declaration, which no
- *  request to S3 has. */
-export function parseDocument(body: string, root: string): XmlElement {
-  const parsed = body.includes("<!DOCTYPE") ? undefined : parseXml(body)
+// The longest that S3 has is a key, of 1,024 bytes each written as a reference.
+const longestText = 16 * 1024
+
+/** Reads a body whose root is `root`. Throws `MalformedXML` for all else: for what is not well-formed or has more than
+ *  `maxElements`, and for CDATA and document type declarations, which no request to S3 has. */
+export function parseDocument(body: string, root: string, maxElements = 1000): XmlElement {
+  const odd = body.includes("<!DOCTYPE") || body.includes("<![CDATA[") || isTedious(body, maxElements)
+  const parsed = odd ? undefined : parseXml(body)
   if (parsed?.root !== root) throw new S3Error("MalformedXML")
   return parsed.element
 }
 
-/** How many elements of that name a body has, counted in its text: parsing many small ones would take seconds. */
-export function elementCount(body: string, name: string): number {
-  return body.match(new RegExp(`<(?:[^<>\\s:]+:)?${name}[\\s/>]`, "g"))?.length ?? 0
+/** Whether parsing could take seconds, which many small elements or one endless tag would: told by the text alone. */
+function isTedious(body: string, maxElements: number): boolean {
+  const pieces = body.split("<")
+  const opening = pieces.filter((piece) => !piece.startsWith("/"))
+  return opening.length > maxElements + 2 // what is before the first one, and the XML declaration
+    || pieces.some((piece) => piece.length > longestText)
+}
+
+/** The text of a child; `undefined` if there is none. Throws `MalformedXML` where there are two, or it has children. */
+export function textOf(element: XmlElement, name: string): string | undefined {
+  const [child, second] = childrenOf(element, name)
+  if (second !== undefined || typeof child === "object") throw new S3Error("MalformedXML")
+  return child
 }

@@ -1,7 +1,7 @@
 /** The local store's body files: written and synced before the index names them, removed after it no longer does. */
 import { createHash, randomBytes, type Hash } from "node:crypto"
 import { existsSync, rmSync } from "node:fs"
-import { mkdir, open, readdir, unlink, type FileHandle } from "node:fs/promises"
+import { mkdir, open, readdir, truncate, unlink, type FileHandle } from "node:fs/promises"
 import { join } from "node:path"
 import { Failure } from "../errors.ts"
 import type { Body, RequestOptions } from "../ports.ts"
@@ -25,6 +25,8 @@ export interface Bodies {
   create(): Promise<string>
   /** Writes a body into a file from `offset` on, durably, and gives its MD5. `undefined` if there is no such file. */
   receiveAt(file: string, offset: number, body: Body, options: RequestOptions): Promise<string | undefined>
+  /** Cuts a file off at `size`, where nothing behind that is named. What fails leaves it as long as it is. */
+  shorten(file: string, size: number): Promise<void>
   /** Opens a file to read. `undefined` if there is none. */
   open(file: string): Promise<FileHandle | undefined>
   /** Whether the file is there. To be asked in the write transaction that names it in the index: `sweep` removes files
@@ -69,6 +71,7 @@ export async function openBodies(folder: string): Promise<Bodies> {
       const handle = await openExisting(path(file), "r+")
       return handle && writeBody(handle, offset, body, options).finally(() => handle.close())
     },
+    shorten: (file, size) => truncate(path(file), size).catch(() => undefined),
     open: (file) => openExisting(path(file), "r"),
     exists: (file) => existsSync(path(file)),
     remove: async (files) => {

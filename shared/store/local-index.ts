@@ -4,6 +4,7 @@
  *     buckets   name                            →  when it was made, versioning
  *     current   bucket 00 key                   →  the current version, where that is an object
  *     older     bucket 00 key 00 (2^48-1 - n)   →  every other version and every delete marker, newest first
+ *     nulls     bucket 00 key                   →  n of the null version, where that is in `older`
  *     bodies    id                              →  the bytes of a small object
  *     files     file name                       →  where in it the object's bytes are; what has no entry is an orphan
  *     uploads   bucket 00 key 00 upload id      →  an upload in parts; the id begins with the time, so the oldest first
@@ -56,6 +57,8 @@ export interface Upload {
   readonly file: string
   /** Where the next part may begin. */
   readonly end: number
+  /** Room before the end that parts gave back, where it is not certain that something of a part follows it. */
+  readonly gaps?: readonly Extent[]
 }
 
 /** A part, and where it is in the upload's file. */
@@ -71,6 +74,7 @@ export interface Index {
   readonly buckets: Database<BucketRecord, string>
   readonly current: Database<Version, Uint8Array>
   readonly older: Database<Version | Marker, Uint8Array>
+  readonly nulls: Database<number, Uint8Array>
   readonly bodies: Database<Uint8Array, string>
   readonly files: Database<readonly Extent[], string>
   readonly uploads: Database<Upload, Uint8Array>
@@ -87,7 +91,7 @@ export interface Index {
 /** Opens the index in a folder, or makes it. */
 export function openIndex(path: string): Index {
   // Without overlappingSync a commit is on disk before it is visible, so nobody acts on what a power cut would undo.
-  const root = open({ path, overlappingSync: false, maxDbs: 8 })
+  const root = open({ path, overlappingSync: false, maxDbs: 9 })
   const byBytes = { keyEncoding: "binary", encoding: "json" } as const
   const byText = { encoding: "json" } as const
   root.readerCheck() // a killed process leaves its place in the table of readers, which has few
@@ -95,6 +99,7 @@ export function openIndex(path: string): Index {
     buckets: root.openDB("buckets", byText),
     current: root.openDB("current", byBytes),
     older: root.openDB("older", byBytes),
+    nulls: root.openDB("nulls", byBytes),
     bodies: root.openDB("bodies", { encoding: "binary" }),
     files: root.openDB("files", byText),
     uploads: root.openDB("uploads", byBytes),

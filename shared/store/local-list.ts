@@ -5,10 +5,10 @@ import type {
 } from "../ports.ts"
 import { hasKeys, type Index, type Marker, type Upload, type Version } from "./local-index.ts"
 import { keysUnder, objectKey } from "./local-keys.ts"
-import { KEY_LIMIT } from "./local-names.ts"
 import { behind, readPage, type Entry } from "./local-page.ts"
 import { behindUpload, initiatedOf, uploadIdOf } from "./local-upload-ids.ts"
 import { behindVersion, bucketRecord } from "./local-versions.ts"
+import { KEY_LIMIT } from "./s3-limits.ts"
 
 /** One page of the current objects of a bucket. Throws `bucket-not-found`. */
 export function listObjects(index: Index, bucket: string, options: ListOptions): ListPage {

@@ -1,20 +1,16 @@
 /** What the local store takes as names, conditions, ranges and attributes: Amazon S3's rules. */
 import { Failure } from "../errors.ts"
 import type { Attributes, ByteRange, ObjectRef, ReadOptions, Tag, WriteCondition, WriteOptions } from "../ports.ts"
+import { isBucketName, KEY_LIMIT, METADATA_LIMIT } from "./s3-limits.ts"
 
-/** The most bytes that a key has (S3 user guide, "Naming Amazon S3 objects"). LMDB takes no key of over 1,978. */
-export const KEY_LIMIT = 1024
-
-const METADATA_LIMIT = 2048 // bytes of all names and values (S3 user guide, "Working with object metadata")
 const TAG_LIMIT = 10 // (S3 user guide, "Categorizing your objects using tags")
 // (S3 user guide, "General purpose bucket naming rules")
-const BUCKET_NAME = /^[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]$/
-const RESERVED_START = /^(?:\d+\.\d+\.\d+\.\d+$|xn--|sthree-|amzn-s3-demo-)/
+const RESERVED_START = /^(?:xn--|sthree-|amzn-s3-demo-)/
 const RESERVED_END = /(?:-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)$/
 
 /** Throws `store-refused` for what S3 takes as no bucket name. */
 export function checkBucketName(bucket: string): void {
-  const valid = BUCKET_NAME.test(bucket) && !RESERVED_START.test(bucket) && !RESERVED_END.test(bucket)
+  const valid = isBucketName(bucket) && !RESERVED_START.test(bucket) && !RESERVED_END.test(bucket)
   if (!valid) throw new Failure("store-refused", "this is not a valid bucket name")
 }
 

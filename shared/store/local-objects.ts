@@ -8,7 +8,9 @@ import { readExtents, type Received } from "./local-bodies.ts"
 import type { BucketRecord, Index, Version } from "./local-index.ts"
 import { objectKey } from "./local-keys.ts"
 import { checkRead, checkWrite, checkWriteOptions, keptOptions, resolveRange } from "./local-names.ts"
-import { bucketRecord, findVersion, hideObject, putVersion, removeVersion, retagVersion } from "./local-versions.ts"
+import {
+  bucketRecord, findMarker, findVersion, hideObject, putVersion, removeVersion, retagVersion,
+} from "./local-versions.ts"
 import type { Local } from "./local.ts"
 
 const LOST_FILE_LIMIT = 100 // times that an object may be replaced between finding it and opening its file
@@ -49,6 +51,11 @@ export function localObjects(local: Local): Omit<ObjectStore, "list" | "listVers
         checkReplace(index, ref, condition)
         if (versionId === undefined) return hideObject(index, ref, clock(), freed)
         return removeVersion(index, ref, versionId, freed)
+      }),
+    deleteMarker: (ref, options = {}) =>
+      local.look(() => {
+        const marker = findMarker(index, ref, options.versionId)
+        return marker && { versionId: marker.versionId, lastModified: marker.lastModified }
       }),
     getTags: (ref, options = {}) => local.look(() => visible(index, ref, options)?.version.tags),
     putTags: async (ref, tags, { versionId } = {}) => {

@@ -1,7 +1,7 @@
 /** One page of a listing, whatever is listed: its order, its prefixes, where it begins and ends. */
 import type { MarkedListOptions } from "../ports.ts"
 import { keysUnder, nameOf } from "./local-keys.ts"
-import { KEY_LIMIT } from "./local-names.ts"
+import { KEY_LIMIT } from "./s3-limits.ts"
 
 const PAGE_LIMIT = 1000 // (S3 API reference, ListObjectsV2)
 

@@ -1,9 +1,9 @@
 /**
  * Uploads in parts. All parts of an upload are written into one file, each where there is room when it begins, so
- * completing copies nothing and a reader of the object holds one open file. A part that is replaced, breaks off or is
- * left out stays in the file, unnamed, until the object is removed.
+ * completing copies nothing and a reader of the object holds one open file. The room of a part that breaks off is given
+ * back, and what is behind the last part when the upload is completed. A part that is replaced or left out before it
+ * stays in the file, unnamed, until the object is removed.
  */
-import { createHash } from "node:crypto"
 import { Failure } from "../errors.ts"
 import type { MultipartStore, ObjectRef, Part } from "../ports.ts"
 import type { Extent, Index, StoredPart, Upload } from "./local-index.ts"
@@ -12,11 +12,8 @@ import { checkWriteOptions, keptOptions } from "./local-names.ts"
 import { checkReplace, writeResult } from "./local-objects.ts"
 import { newUploadId, uploadIdOf, uploadKey } from "./local-upload-ids.ts"
 import { bucketRecord, putVersion } from "./local-versions.ts"
+import { etagOfParts, isPartNumber, LEAST_PART_SIZE, PART_LIMIT } from "./s3-limits.ts"
 import type { Local } from "./local.ts"
-
-// (S3 user guide, "Amazon S3 multipart upload limits")
-const PART_LIMIT = 10_000
-const LEAST_PART_SIZE = 5 * 1024 * 1024
 
 /** The multipart part of the store. */
 export function localUploads(local: Local): Omit<MultipartStore, "listUploads"> {
@@ -41,19 +38,24 @@ export function localUploads(local: Local): Omit<MultipartStore, "listUploads"> 
       if (!isPartNumber(number)) throw new Failure("store-refused", `part numbers are 1 to ${PART_LIMIT}`)
       options.signal?.throwIfAborted()
       const { file, end: offset } = await local.commit(() => reserve(index, ref, id, body.length))
-      const etag = await bodies.receiveAt(file, offset, body, options)
-      if (etag === undefined) throw noUpload()
-      const checksum = options.checksum?.()
-      const part = { etag, lastModified: clock(), extent: [offset, body.length] as const, ...(checksum && { checksum }) }
-      await local.commit(() => {
-        findUpload(index, ref, id)
-        void index.parts.put(partKey(id, number), part)
+      const extent = [offset, body.length] as const
+      const keep = async () => {
+        const etag = await bodies.receiveAt(file, offset, body, options)
+        if (etag === undefined) throw noUpload()
+        const checksum = options.checksum?.()
+        const part = { etag, lastModified: clock(), extent, ...(checksum && { checksum }) }
+        await local.commit(() => namePart(index, ref, id, number, part))
+        return { etag }
+      }
+      return keep().catch(async (error: unknown) => {
+        // What fails here is the smaller trouble, and only leaves the room unused.
+        await local.commit(() => giveBack(index, ref, id, number, extent)).catch(() => undefined)
+        throw error
       })
-      return { etag }
     },
     completeUpload: async (ref, id, parts, options = {}) => {
       const checksum = options.checksum?.()
-      const version = await local.commit((freed) => {
+      const { version, file, end } = await local.commit((freed) => {
         const upload = findUpload(index, ref, id)
         const stored = chooseParts(index, id, parts)
         checkReplace(index, ref, options.condition)
@@ -62,24 +64,27 @@ export function localUploads(local: Local): Omit<MultipartStore, "listUploads"> 
         void index.files.put(upload.file, join(extents))
         const { attributes, tags, file } = upload
         const size = extents.reduce((sum, extent) => sum + extent[1], 0)
-        const made = { lastModified: clock(), size, etag: combinedEtag(stored), ...(checksum && { checksum }) }
-        return putVersion(index, ref, { ...made, attributes, tags, body: { file } }, freed)
+        const made = { lastModified: clock(), size, etag: etagOfParts(stored), ...(checksum && { checksum }) }
+        const version = putVersion(index, ref, { ...made, attributes, tags, body: { file } }, freed)
+        return { version, file, end: Math.max(...extents.map(endOf)) }
       })
+      await bodies.shorten(file, end)
       return writeResult(local, ref, version)
     },
     abortUpload: async (ref, id) => {
       const key = uploadKey(ref, id)
-      if (!key) return
       await local.commit((freed) => {
-        const upload = index.uploads.get(key)
+        bucketRecord(index, ref.bucket)
+        const upload = key && index.uploads.get(key)
         if (upload) abort(index, key, upload, freed)
       })
     },
-    listParts: (ref, id) =>
+    listParts: (ref, id, { after = 0, limit = PART_LIMIT } = {}) =>
       local.look(() => {
-        const { checksum } = findUpload(index, ref, id)
-        const parts = [...index.parts.getRange(partsOf(id)).map(({ key, value }) => partOf(numberOf(key), value))]
-        return { parts, ...(checksum && { checksum }) }
+        const { checksum, attributes: { storageClass } } = findUpload(index, ref, id)
+        const range = { ...partsOf(id, after), limit }
+        const parts = [...index.parts.getRange(range).map(({ key, value }) => partOf(numberOf(key), value))]
+        return { parts, ...(storageClass !== undefined && { storageClass }), ...(checksum && { checksum }) }
       }),
   }
 }
@@ -90,13 +95,17 @@ export function abortUploads(index: Index, bucket: string, freed: string[]): voi
 }
 
 const noUpload = () => new Failure("not-found", "there is no such upload")
-const isPartNumber = (number: number) => Number.isInteger(number) && number >= 1 && number <= PART_LIMIT
 
 function partKey(id: string, number: number): Buffer {
   return Buffer.concat([Buffer.from(id), Buffer.of(number >> 8, number & 0xff)])
 }
 const numberOf = (key: Uint8Array) => ((key.at(-2) ?? 0) << 8) | (key.at(-1) ?? 0)
-const partsOf = (id: string) => ({ start: partKey(id, 0), end: partKey(id, PART_LIMIT + 1) })
+
+/** All parts of an upload, or those of higher numbers: from `start` to before `end`. */
+function partsOf(id: string, after = 0): { start: Buffer; end: Buffer } {
+  const last = PART_LIMIT + 1
+  return { start: partKey(id, Math.min(after + 1, last)), end: partKey(id, last) }
+}
 
 function findUpload(index: Index, ref: ObjectRef, id: string): Upload {
   bucketRecord(index, ref.bucket)
@@ -118,6 +127,31 @@ function reserve(index: Index, ref: ObjectRef, id: string, size: number): Upload
   void index.uploads.put(placeOf(ref, id), { ...upload, end: upload.end + size })
   return upload
 }
+
+/** Names a part that was received. Gaps before it stay: the end never comes back behind it. */
+function namePart(index: Index, ref: ObjectRef, id: string, number: number, part: StoredPart): void {
+  const { gaps, ...upload } = findUpload(index, ref, id)
+  void index.parts.put(partKey(id, number), part)
+  if (!gaps) return
+  const left = gaps.filter(([offset]) => offset > part.extent[0])
+  void index.uploads.put(placeOf(ref, id), { ...upload, ...(left.length > 0 && { gaps: left }) })
+}
+
+/** Gives back the room of a part that was not stored: the end moves back over all the gaps before it. */
+function giveBack(index: Index, ref: ObjectRef, id: string, number: number, extent: Extent): void {
+  const upload = index.uploads.get(placeOf(ref, id))
+  if (!upload || index.parts.get(partKey(id, number))?.extent[0] === extent[0]) return
+  const gaps = [...(upload.gaps ?? []), extent].sort(([a], [b]) => a - b)
+  let { end } = upload
+  for (let last = gaps.at(-1); last && endOf(last) === end; last = gaps.at(-1)) {
+    end = last[0]
+    gaps.pop()
+  }
+  const { gaps: _, ...others } = upload
+  void index.uploads.put(placeOf(ref, id), { ...others, end, ...(gaps.length > 0 && { gaps }) })
+}
+
+const endOf = ([offset, size]: Extent) => offset + size
 
 function forgetUpload(index: Index, place: Uint8Array, id: string): void {
   void index.uploads.remove(place)
@@ -151,19 +185,12 @@ function chooseParts(index: Index, id: string, parts: readonly Part[]): readonly
 
 const refused = (code: string, message: string) => new Failure("store-refused", message, code)
 
-/** MD5 of the parts' MD5s, and their number: what S3 gives as ETag. */
-function combinedEtag(parts: readonly StoredPart[]): string {
-  const hash = createHash("md5")
-  for (const part of parts) hash.update(part.etag, "hex")
-  return `${hash.digest("hex")}-${parts.length}`
-}
-
 /** The same extents, those that follow one another joined. */
 function join(extents: readonly Extent[]): readonly Extent[] {
   const joined: Extent[] = []
   for (const [offset, size] of extents) {
     const last = joined.at(-1)
-    if (last && last[0] + last[1] === offset) joined[joined.length - 1] = [last[0], last[1] + size]
+    if (last && endOf(last) === offset) joined[joined.length - 1] = [last[0], last[1] + size]
     else joined.push([offset, size])
   }
   return joined

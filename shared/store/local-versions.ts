@@ -27,6 +27,13 @@ export function findVersion(index: Index, ref: ObjectRef, versionId?: string): V
   return versionId === undefined || current?.versionId === versionId ? current : findOlder(index, ref, versionId)
 }
 
+/** The delete marker that is the version named, or that hides the object. Throws `bucket-not-found`. */
+export function findMarker(index: Index, ref: ObjectRef, versionId?: string): Marker | undefined {
+  const named = findVersion(index, ref, versionId)
+  const version = versionId === undefined && !named ? newestOlder(index, ref) : named
+  return version?.kind === "marker" ? version : undefined
+}
+
 /** Makes a version current and moves the one before it aside, or drops it, as the bucket's versioning says. */
 export function putVersion(
   index: Index,
@@ -48,7 +55,7 @@ export function hideObject(index: Index, ref: ObjectRef, lastModified: number, f
   void index.current.remove(objectKey(ref))
   if (versioning === "off") return { marker: false }
   const marker: Marker = { kind: "marker", lastModified, ...nextId(index, versioning) }
-  void index.older.put(olderKey(ref, marker.sequence), marker)
+  putOlder(index, ref, marker)
   return { versionId: marker.versionId, marker: true }
 }
 
@@ -85,7 +92,7 @@ function remove(index: Index, ref: ObjectRef, version: Version | Marker, freed: 
   dropBody(index, version, freed)
   const current = index.current.get(objectKey(ref))
   if (version.sequence === current?.sequence) void index.current.remove(objectKey(ref))
-  else void index.older.remove(olderKey(ref, version.sequence))
+  else removeOlder(index, ref, version)
   if (!current || version.sequence === current.sequence) promote(index, ref)
 }
 
@@ -96,19 +103,23 @@ function olderKey(ref: ObjectRef, sequence: number): Buffer {
   return entryKey(ref, order)
 }
 
-/** The newest version that is not current and that `test` holds for. */
-function newestOlder(
-  index: Index,
-  ref: ObjectRef,
-  test: (version: Version | Marker) => boolean = () => true,
-): Version | Marker | undefined {
-  for (const { value } of index.older.getRange(entriesOf(ref))) if (test(value)) return value
+function putOlder(index: Index, ref: ObjectRef, version: Version | Marker): void {
+  void index.older.put(olderKey(ref, version.sequence), version)
+  if (version.versionId === NULL_VERSION) void index.nulls.put(objectKey(ref), version.sequence)
+}
+
+function removeOlder(index: Index, ref: ObjectRef, version: Version | Marker): void {
+  void index.older.remove(olderKey(ref, version.sequence))
+  if (version.versionId === NULL_VERSION) void index.nulls.remove(objectKey(ref))
+}
+
+function newestOlder(index: Index, ref: ObjectRef): Version | Marker | undefined {
+  for (const { value } of index.older.getRange({ ...entriesOf(ref), limit: 1 })) return value
   return undefined
 }
 
 function findOlder(index: Index, ref: ObjectRef, versionId: string): Version | Marker | undefined {
-  if (versionId === NULL_VERSION) return newestOlder(index, ref, (version) => version.versionId === NULL_VERSION)
-  const sequence = sequenceIn(versionId)
+  const sequence = versionId === NULL_VERSION ? index.nulls.get(objectKey(ref)) : sequenceIn(versionId)
   const version = sequence === undefined ? undefined : index.older.get(olderKey(ref, sequence))
   return version?.versionId === versionId ? version : undefined
 }
@@ -124,15 +135,15 @@ function supersede(index: Index, ref: ObjectRef, versioning: Versioning, freed: 
   const current = index.current.get(objectKey(ref))
   const replaced = versioning === "enabled" ? undefined : findVersion(index, ref, NULL_VERSION)
   if (replaced) dropBody(index, replaced, freed)
-  if (replaced && replaced.sequence !== current?.sequence) void index.older.remove(olderKey(ref, replaced.sequence))
-  if (current && replaced?.sequence !== current.sequence) void index.older.put(olderKey(ref, current.sequence), current)
+  if (replaced && replaced.sequence !== current?.sequence) removeOlder(index, ref, replaced)
+  if (current && replaced?.sequence !== current.sequence) putOlder(index, ref, current)
 }
 
 function promote(index: Index, ref: ObjectRef): void {
   const newest = newestOlder(index, ref)
   if (newest?.kind !== "object") return
   void index.current.put(objectKey(ref), newest)
-  void index.older.remove(olderKey(ref, newest.sequence))
+  removeOlder(index, ref, newest)
 }
 
 function dropBody(index: Index, version: Version | Marker, freed: string[]): void {

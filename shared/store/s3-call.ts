@@ -7,7 +7,7 @@ import { sha256Hex } from "../net/sigv4-canonical.ts"
 import { signHeaders, type Credentials } from "../net/sigv4.ts"
 import { addresses, type AddressOptions } from "./s3-address.ts"
 import type { Refusal } from "./s3-refusal.ts"
-import { parseXml, textOf, type XmlElement } from "./xml.ts"
+import { childrenOf, parseXml, type XmlElement } from "./xml.ts"
 
 /** What signs and sends. */
 export interface CallOptions extends AddressOptions {
@@ -124,8 +124,11 @@ async function answerOf(call: S3Call, response: HttpResponse): Promise<S3Answer>
     return { refusal: { status, headers, code: "", region: undefined } }
   }
   const document = parseXml((await readBody(body, maxXml)).toString())
-  const error = document?.root === "Error" ? document.element : ""
-  return { refusal: { status, headers, code: textOf(error, "Code") ?? "", region: textOf(error, "Region") } }
+  const said = (name: string) => {
+    const [text] = document?.root === "Error" ? childrenOf(document.element, name) : []
+    return typeof text === "string" ? text : undefined
+  }
+  return { refusal: { status, headers, code: said("Code") ?? "", region: said("Region") } }
 }
 
 /** The region a store names for a bucket that is elsewhere (S3 reference, "Error responses": 301, 307, 400). */

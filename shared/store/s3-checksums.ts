@@ -3,7 +3,8 @@ import type { Body, ChecksumAlgorithm, ChecksumKind, StoredChecksum } from "../p
 import type { Header } from "./s3-call.ts"
 import { textOf, type XmlElement } from "./xml.ts"
 
-const algorithms: readonly ChecksumAlgorithm[] = ["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]
+/** The algorithms that S3 offers beside the ETag. */
+export const checksumAlgorithms: readonly ChecksumAlgorithm[] = ["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]
 
 /** The header that has the store check the bytes. None for a stream, whose checksum is known too late for a header. */
 export function bodyChecksum(body: Body, checksum: (() => StoredChecksum | undefined) | undefined): Header[] {
@@ -24,7 +25,7 @@ export function uploadChecksum(kind: ChecksumKind | undefined): Header[] {
 /** How the checksum of an upload's object is made, as a listing says it; `undefined` where it names none that we know. */
 export function checksumKindOf(element: XmlElement): ChecksumKind | undefined {
   const named = textOf(element, "ChecksumAlgorithm")?.toLowerCase()
-  const algorithm = algorithms.find((name) => name === named)
+  const algorithm = checksumAlgorithms.find((name) => name === named)
   if (!algorithm) return undefined
   // S3 user guide, "Checking object integrity": composite is the default, and there is none of CRC-64.
   const full = textOf(element, "ChecksumType") === "FULL_OBJECT" || algorithm === "crc64nvme"
@@ -36,7 +37,7 @@ export const checksumElement = (algorithm: ChecksumAlgorithm): string => `Checks
 
 /** The checksum of a part, as a listing says it. */
 export function partChecksumOf(part: XmlElement): StoredChecksum | undefined {
-  for (const algorithm of algorithms) {
+  for (const algorithm of checksumAlgorithms) {
     const value = textOf(part, checksumElement(algorithm))
     if (value) return { algorithm, type: "full", value }
   }

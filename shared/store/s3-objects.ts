@@ -3,7 +3,7 @@ import { chunksOf, discard } from "../net/answer-body.ts"
 import type { HttpResponse } from "../net/request.ts"
 import { percentEncode } from "../net/sigv4-canonical.ts"
 import type {
-  ByteRange, DeleteResult, ObjectRef, ObjectStore, StoredObject, Tag, WriteOptions, WriteResult,
+  ByteRange, DeleteMarker, DeleteResult, ObjectRef, ObjectStore, StoredObject, Tag, WriteOptions, WriteResult,
 } from "../ports.ts"
 import { documentOf, type SendCall } from "./s3-call.ts"
 import { bodyChecksum } from "./s3-checksums.ts"
@@ -15,6 +15,7 @@ import { childrenOf, escapeXml, textOf } from "./xml.ts"
 
 /** Objects of an S3 store. */
 export function s3Objects(send: SendCall): ObjectStore {
+  const listVersions = versionListing(send)
   return {
     async get(ref, options = {}) {
       const { range, versionId, signal } = options
@@ -57,7 +58,16 @@ export function s3Objects(send: SendCall): ObjectStore {
     },
 
     list: listing(send),
-    listVersions: versionListing(send),
+    listVersions,
+
+    async deleteMarker(ref, { versionId, signal } = {}) {
+      if (versionId === undefined) return newestMarker(listVersions, ref, signal)
+      const call = { ...place(ref), query: versionQuery(versionId), repeatable: true, signal }
+      const answer = await send({ method: "HEAD", ...call })
+      if (!answer.refusal) return discarded(answer.response, undefined)
+      absentOr(answer.refusal, [""])
+      return isMarker(answer.refusal) ? markerOf(answer.refusal, versionId) : undefined
+    },
 
     async getTags(ref, options = {}) {
       const query = taggingQuery(options.versionId)
@@ -113,9 +123,28 @@ function deletionOf({ headers }: HttpResponse): DeleteResult {
  *  without one of the codes may come from anything on the way; only HEAD's refusals have none. */
 function absentOr(refusal: Refusal, codes: readonly string[] = ["NoSuchKey", "NoSuchVersion"]): undefined {
   const absent = refusal.status === 404 && codes.includes(refusal.code)
-  const marker = refusal.status === 405 && header(refusal.headers, "x-amz-delete-marker") === "true"
-  if (absent || marker) return undefined
+  if (absent || isMarker(refusal)) return undefined
   throw failureOf(refusal)
+}
+
+/** Whether the version that was asked for is a delete marker (S3 reference, GetObject, "x-amz-delete-marker"). */
+const isMarker = ({ status, headers }: Refusal): boolean =>
+  status === 405 && header(headers, "x-amz-delete-marker") === "true"
+
+function markerOf({ headers }: Refusal, versionId: string): DeleteMarker {
+  const lastModified = Date.parse(header(headers, "last-modified") ?? "")
+  return { versionId, ...(Number.isNaN(lastModified) ? {} : { lastModified }) }
+}
+
+/** The marker that hides an object. Its key comes first of all that begin with it, the newest version first. */
+async function newestMarker(
+  listVersions: ObjectStore["listVersions"],
+  { bucket, key }: ObjectRef,
+  signal: AbortSignal | undefined,
+): Promise<DeleteMarker | undefined> {
+  const { versions: [first] } = await listVersions(bucket, { prefix: key, limit: 1, ...(signal && { signal }) })
+  if (first?.key !== key || !first.marker) return undefined
+  return { versionId: first.versionId, lastModified: first.lastModified }
 }
 
 /** A missing key under `ifMatch` is a condition that doesn't hold: AWS says 404 NoSuchKey, others 412. */

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto"
 import { Failure } from "../errors.ts"
 import { discard, readBody } from "../net/answer-body.ts"
 import type { HttpResponse } from "../net/request.ts"
@@ -9,6 +8,8 @@ import {
   bodyChecksum, checksumElement, checksumKindOf, objectChecksum, partChecksumOf, uploadChecksum,
 } from "./s3-checksums.ts"
 import { bareEtag, conditionHeaders, header, writeHeaders } from "./s3-headers.ts"
+import { etagOfParts, isPartNumber, PART_LIMIT } from "./s3-limits.ts"
+import { classOf } from "./s3-listing.ts"
 import { uploadListing } from "./s3-marked-listing.ts"
 import { place, resultOf, writeFailure } from "./s3-objects.ts"
 import { failureOf } from "./s3-refusal.ts"
@@ -28,8 +29,8 @@ export function s3Uploads(send: SendCall): MultipartStore {
     },
 
     async putPart(ref, uploadId, number, body, options = {}) {
-      // S3 reference, UploadPart. Ceph RGW 16 takes any number.
-      if (!(number >= 1 && number <= 10_000)) throw new Failure("store-refused", "parts are numbered from 1 to 10,000")
+      // Ceph RGW 16 takes any number.
+      if (!isPartNumber(number)) throw new Failure("store-refused", `parts are numbered from 1 to ${PART_LIMIT}`)
       const query = `partNumber=${number}&${uploadQuery(uploadId)}`
       const headers = bodyChecksum(body, options.checksum)
       const call = { ...place(ref), query, headers, body, repeatable: true, signal: options.signal }
@@ -59,15 +60,18 @@ export function s3Uploads(send: SendCall): MultipartStore {
 
     async listParts(ref, uploadId, options = {}) {
       const parts: Part[] = []
-      for (let marker = 0; ; ) {
-        const query = `${uploadQuery(uploadId)}&part-number-marker=${marker}&max-parts=1000`
+      const { after = 0, limit = PART_LIMIT } = options
+      for (let marker = after; ; ) {
+        const asked = Math.min(limit - parts.length, 1000) // no more come at once
+        const query = `${uploadQuery(uploadId)}&part-number-marker=${marker}&max-parts=${asked}`
         const answer = await send({ method: "GET", ...place(ref), query, repeatable: true, signal: options.signal })
         if (answer.refusal) throw failureOf(answer.refusal)
         const result = await documentOf(answer.response, "ListPartsResult")
         parts.push(...childrenOf(result, "Part").map(partOf))
         const next = Number(textOf(result, "NextPartNumberMarker"))
         const checksum = checksumKindOf(result)
-        if (textOf(result, "IsTruncated") !== "true") return { parts, ...(checksum ? { checksum } : {}) }
+        const whole = textOf(result, "IsTruncated") !== "true" || parts.length >= limit
+        if (whole) return { parts, ...classOf(result), ...(checksum ? { checksum } : {}) }
         if (!(next > marker)) throw new Failure("store-refused", "the store's list of parts does not go on")
         marker = next
       }
@@ -105,15 +109,8 @@ async function completed(
     throw new Failure("unavailable", "the store did not say whether the upload was completed", { root: document?.root })
   }
   const versionId = header(response.headers, "x-amz-version-id")
-  const etag = bareEtag(textOf(document.element, "ETag")) || etagOf(parts)
+  const etag = bareEtag(textOf(document.element, "ETag")) || etagOfParts(parts)
   return { etag, ...(versionId ? { versionId } : {}) }
-}
-
-/** The ETag of an object made of parts (S3 reference, Object): the MD5 of the parts' MD5s, and their number. */
-function etagOf(parts: readonly Part[]): string {
-  const digests = createHash("md5")
-  for (const part of parts) digests.update(part.etag, "hex")
-  return `${digests.digest("hex")}-${parts.length}`
 }
 
 function partOf(part: XmlElement): Part {

@@ -1,4 +1,5 @@
-import { XMLParser } from "fast-xml-parser"
+import { XMLParser, XMLValidator } from "fast-xml-parser"
+import { Failure } from "../errors.ts"
 
 /** An XML element: its text, or its children by name. */
 export type XmlElement = string | { readonly [name: string]: unknown }
@@ -11,10 +12,11 @@ export interface XmlDocument {
 
 // Numbers stay text, and white space stays: keys and tags may be "007" or " ". References are read here, as the parser
 // leaves out those to characters that XML 1.0 does not allow, such as &#1;, and stores write keys with them: a key would
-// come out as another one.
+// come out as another one. CDATA, in which there are none, is kept apart.
 const parser = new XMLParser({
   ignoreAttributes: true, ignoreDeclaration: true, ignorePiTags: true, parseTagValue: false, trimValues: false,
-  removeNSPrefix: true, processEntities: false, tagValueProcessor: (_, text) => unescapeXml(text),
+  removeNSPrefix: true, processEntities: false, cdataPropName: "#cdata",
+  tagValueProcessor: (_, text) => unescapeXml(text),
 })
 
 const named: Readonly<Record<string, string>> = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'" }
@@ -28,32 +30,30 @@ function unescapeXml(text: string): string {
   })
 }
 
-/** Parses a document; `undefined` for what is no XML, or ends before its root element does. */
+/** Parses a document; `undefined` for what is no well-formed XML. */
 export function parseXml(text: string): XmlDocument | undefined {
-  const entry = Object.entries(parsed(text)).find(([name]) => name !== "#text")
-  if (!entry) return undefined
+  const [entry, ...others] = Object.entries(parsed(text)).filter(([name]) => name !== "#text")
+  if (!entry || others.length > 0 || Array.isArray(entry[1])) return undefined // the validator takes a second root
   const [root, value] = entry
-  // The parser is lenient about what is missing at the end.
-  const last = /<\/(?:[^<>:]+:)?([^<>:\s]+)\s*>\s*$/.exec(text)?.[1]
-  const closed = last === root || (value === "" && /\/>\s*$/.test(text))
-  return closed ? { root, element: asElement(value) } : undefined
+  return { root, element: asElement(value) }
 }
 
 function parsed(text: string): { readonly [name: string]: unknown } {
   try {
-    return asRecord(parser.parse(text))
+    // The parser alone is lenient: it closes what is left open, and takes any end tag for the right one.
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- the same code, moved to a package of its own
+    return XMLValidator.validate(text) === true ? asRecord(parser.parse(text)) : {}
   } catch {
     return {}
   }
 }
 
-/** The text of a child; `undefined` if there is none. Of several the first. */
+/** The text of a child; `undefined` if there is none. Of several the first. Throws `store-refused` where the child has
+ *  children itself. */
 export function textOf(element: XmlElement, name: string): string | undefined {
   const [child] = childrenOf(element, name)
-  if (child === undefined) return undefined
-  if (typeof child === "string") return child
-  const text = child["#text"]
-  return typeof text === "string" ? text : ""
+  if (child === undefined || typeof child === "string") return child
+  throw new Failure("store-refused", `the document has elements where the text of ${name} should be`)
 }
 
 /** All children of that name, in their order. */
@@ -84,8 +84,12 @@ export function escapeXml(text: string): string {
   return text.replace(/[<>&"'\r\n\t]/g, (letter) => `&#${letter.charCodeAt(0)};`)
 }
 
+/** Text may stand in CDATA whole; where it does in part only, what came before what is not known. */
 function asElement(value: unknown): XmlElement {
-  return typeof value === "string" ? value : asRecord(value)
+  if (typeof value === "string") return value
+  const element = asRecord(value)
+  const { "#cdata": text, ...others } = element
+  return typeof text === "string" && Object.keys(others).length === 0 ? text : element
 }
 
 function asRecord(value: unknown): { readonly [name: string]: unknown } {
