@@ -1,7 +1,7 @@
 /** Endpoint of the Node host: stores' notifications come in here and are stored before they are answered. */
 import type { BaseContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
-import { parseUploadEvents, type RejectedEvent, type UploadEvent } from "../shared/objects/events.ts"
+import { parseUploadEvents, type ParsedEvents, type RejectedEvent, type UploadEvent } from "../shared/objects/events.ts"
 import { json } from "../shared/runtime/body.ts"
 import { endpoint, type AnyRoute, type Call } from "../shared/runtime/endpoint.ts"
 import { demandSecret, demandSignature } from "./events-secret.ts"
@@ -25,8 +25,10 @@ export const events: readonly AnyRoute<EventsContext>[] = ["/events", "/events/:
   body: { kind: "bytes", parser: { parse: asBytes } }, errors: "own",
   async run(call: Call<Buffer>, context: EventsContext) {
     demandSignature(call, context)
-    const delivery = structured(call.request.headers, parseJson(call.body))
-    return json(202, await stored(delivery, context))
+    const { text, exact } = decoded(call.body)
+    const delivery = structured(call.request.headers, parseJson(text))
+    const parsed = parseUploadEvents(delivery)
+    return json(202, await stored(exact ? parsed : withoutGuesses(parsed), context))
   },
 }))
 
@@ -35,8 +37,7 @@ function asBytes(body: unknown): Buffer {
   return body
 }
 
-async function stored(delivery: unknown, context: EventsContext) {
-  const { uploads, ignored, rejected } = parseUploadEvents(delivery)
+async function stored({ uploads, ignored, rejected }: ParsedEvents, context: EventsContext) {
   try {
     const accepted = await context.acceptEvents(uploads)
     if (rejected.length > 0) await keep(rejected, context)
@@ -59,10 +60,30 @@ async function keep(rejected: readonly RejectedEvent[], { log, keepUnreadable }:
 
 const MOST_PATHS = 10 // in one line
 
-/** JSON as the event's sender wrote it. Throws `bad-body` for anything else, an empty body included. */
-function parseJson(body: Buffer): unknown {
+/** The body as text. What is not UTF-8 is read all the same, each bad byte as U+FFFD: Ceph RGW 16 writes the bytes of an
+ *  object's tags into the event as they came, and repeats one that is refused for ever, before all that came after it. */
+function decoded(body: Buffer): { readonly text: string; readonly exact: boolean } {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body))
+    return { text: new TextDecoder("utf-8", { fatal: true }).decode(body), exact: true }
+  } catch {
+    return { text: new TextDecoder().decode(body), exact: false }
+  }
+}
+
+/** Rejects the keys that may have had other bytes. */
+function withoutGuesses({ uploads, ignored, rejected }: ParsedEvents): ParsedEvents {
+  const isGuessed = ({ key }: UploadEvent) => key.includes("\ufffd")
+  const guessed = uploads.filter(isGuessed)
+  return {
+    uploads: uploads.filter((upload) => !isGuessed(upload)), ignored,
+    rejected: [...rejected, ...guessed.map((record) => ({ record, reason: "key is not Unicode text" as const }))],
+  }
+}
+
+/** JSON as the event's sender wrote it. Throws `bad-body` for anything else, an empty body included. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
   } catch {
     throw new Failure("bad-body", "the body isn't valid JSON") // the parser's own words quote the body
   }

@@ -60,13 +60,14 @@ async function close(server: Server, running: ReadonlySet<Promise<void>>): Promi
   clearTimeout(timer)
 }
 
-/** A listener that fails must not fail a write that is done. */
+/** A listener that fails must not fail a write that is done: a client that repeats a conditional one would be told 412. The
+ *  object is then found by whoever looks through the bucket. */
 function guarded({ onWrite, log }: S3ServerOptions): Endpoint["onWrite"] {
   return async (record) => {
     try {
       await onWrite?.(record)
     } catch (error) {
-      log.error("S3 notification failed", { bucket: record.s3.bucket.name, error })
+      log.error("S3 notification failed", { bucket: record.s3.bucket.name, key: record.s3.object.key, error })
     }
   }
 }

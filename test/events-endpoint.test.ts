@@ -65,8 +65,16 @@ describe("POST /events", () => {
     expect((await state.list("")).paths).toEqual([])
   })
 
-  it("refuses JSON that is not UTF-8 with 400", async () => {
-    expect((await eventsHost().post(Buffer.from('{"bucket":"photos","key":"\xff"}', "latin1"))).status).toBe(400)
+  it("reads JSON that is not all UTF-8, as Ceph sends it where a tag is not, but guesses at no key", async () => {
+    const { post, uploads, state } = eventsHost()
+    const record = (key: string, tag: string) =>
+      ({ eventSource: "ceph:s3", eventName: "ObjectCreated:Put", s3: { bucket: { name: "photos" }, object: { key, tags: [{ key: "a", val: tag }] } } })
+    const delivery = JSON.stringify({ Records: [record("good", "caf\xe9"), record("caf\xe9", "x")] })
+    const { status, json } = await post(Buffer.from(delivery, "latin1"))
+    expect([status, json]).toEqual([202, { accepted: 1, ignored: 0, rejected: 1 }])
+    expect(uploads).toEqual([{ bucket: "photos", key: "good" }])
+    const [kept] = Object.values(await allStored(state, "unreadable-events/"))
+    expect(kept).toMatchObject({ reason: "key is not Unicode text" })
   })
 
   it("refuses a body of more than 256 KiB with 413, and takes one of exactly that", async () => {

@@ -19,6 +19,7 @@ const differences: Differences = {
   "delete-version-conditions": "RGW 16 reads no condition on DeleteObject",
   checksums: "RGW 16 knows none of the x-amz-checksum headers",
   "object-checksums": "RGW 16 knows none of the x-amz-checksum headers",
+  "named-marker": "RGW 16 answers 404 for a delete marker that is named, as for a version that is not there",
   "second-marker": "RGW 16 answers 204 without a version id",
   "upload-order": "RGW 16 lists by key, a dot, and the upload's id, which is random",
   "upload-prefixes": "RGW 16 leaves CommonPrefixes out of ListMultipartUploads",

@@ -36,6 +36,7 @@ type DifferenceName =
   | "delete-version-conditions" // conditions on the delete of a version are not taken
   | "checksums" // checksums are neither kept nor told
   | "object-checksums" // the checksum of an object is not told
+  | "named-marker" // a delete marker that is named by its version id is not told from what is not there
   | "second-marker" // deleting what a delete marker hides already makes no other marker
   | "upload-order" // uploads are in the order of their keys' first letters only
   | "upload-prefixes" // prefixes of uploads that are rolled up are not told

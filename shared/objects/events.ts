@@ -34,7 +34,6 @@ export interface ParsedEvents {
   readonly rejected: readonly RejectedEvent[]
 }
 
-const MOST_RECORDS = 10_000 // the largest batch of SQS messages for a function (Lambda developer guide)
 const MOST_ENVELOPES = 2 // SNS inside SQS: what AWS's services put around an event goes no deeper
 
 /** Reads a delivery: any JSON value. What can't be read is given back with the reason, and never keeps the rest of its
@@ -44,10 +43,6 @@ export function parseUploadEvents(delivery: unknown): ParsedEvents {
   const rejected: RejectedEvent[] = []
   let ignored = 0
   for (const [record, reading] of eventsIn(delivery, 0)) {
-    if (uploads.length + ignored + rejected.length === MOST_RECORDS) {
-      rejected.push({ record: delivery, reason: "more than 10,000 records" })
-      break
-    }
     if (reading === "ignored") ignored++
     else if ("upload" in reading) uploads.push(reading.upload)
     else rejected.push({ record, reason: reading.rejected })

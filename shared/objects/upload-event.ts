@@ -25,7 +25,6 @@ export type RejectReason =
   | "key is not Unicode text"
   | "what is wrapped is not JSON"
   | "wrapped too deeply"
-  | "more than 10,000 records"
   | "an SNS subscription waits to be confirmed by hand: the kept event has its SubscribeURL"
   | "an SNS subscription was ended"
 
