@@ -1,5 +1,6 @@
 /** A file as a store of one object, so that it is sealed and opened by the very code that objects are. */
 import { createHash } from "node:crypto"
+import { constants } from "node:fs"
 import { open, type FileHandle } from "node:fs/promises"
 import { Failure } from "../shared/errors.ts"
 import type { Body, GetOptions, ObjectInfo, ObjectStore, StoredObject } from "../shared/ports.ts"
@@ -35,8 +36,10 @@ export async function rewritableFile(
   }
 }
 
+const NO_WAIT = constants.O_NONBLOCK // else opening a FIFO waits for its writer, and nothing can interrupt that
+
 async function openRegular(path: string): Promise<FileHandle> {
-  const file = await open(path, "r").catch((cause: unknown) => {
+  const file = await open(path, constants.O_RDONLY | NO_WAIT).catch((cause: unknown) => {
     throw new Failure("not-found", `${path} can't be read: ${cause instanceof Error ? cause.message : ""}`, cause)
   })
   if ((await file.stat()).isFile()) return file

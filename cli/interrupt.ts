@@ -3,7 +3,7 @@ import { exits } from "./exit.ts"
 
 const controller = new AbortController()
 
-/** Aborted by Ctrl-C, SIGTERM or a lost terminal. */
+/** Aborted by Ctrl-C, Ctrl-\, SIGTERM or a lost terminal. */
 export const interrupted: AbortSignal = controller.signal
 
 const GRACE_MS = 3_000 // removing a file takes milliseconds; what hangs must not hold the process
@@ -15,5 +15,5 @@ export function cleanUpOnSignals(): void {
     controller.abort()
     setTimeout(() => process.exit(exits.interrupted), GRACE_MS).unref()
   }
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, stop)
+  for (const name of ["SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP"] as const) process.on(name, stop)
 }

@@ -40,7 +40,7 @@ const pathOf = (command: Command): string =>
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") end(error)
-  process.exit() // the reader has had enough: `| head`
+  process.exit() // quietly: the reader has had enough, `| head`. The code is 0, but for an object that was cut
 })
 
 prepare(program)

@@ -1,12 +1,16 @@
 /** Bytes to standard output. */
+import { exits } from "./exit.ts"
 
 /** Writes all pieces, one behind the other: a piece may use the memory of the one before. Rejects when `signal`
- *  aborts, also while nobody reads. Where the reader has gone away the process ends (`main.ts`). */
+ *  aborts, also while nobody reads. Where the reader has gone away the process ends (`main.ts`): until all is written,
+ *  with the exit code of a failure. */
 export async function writeToStandardOutput(pieces: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
+  process.exitCode = exits.failed
   for await (const piece of pieces) {
     signal.throwIfAborted()
     await written(piece, signal)
   }
+  process.exitCode = exits.ok
 }
 
 function written(piece: Uint8Array, signal: AbortSignal): Promise<void> {

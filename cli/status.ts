@@ -10,7 +10,7 @@ const answer = z.object({
   inbox: z.object({ waiting: z.number(), oldest: z.exactOptional(z.string()), more }),
   parked: z.object({ total: z.number(), reasons: z.record(z.string(), z.number()), more }),
   unreadableEvents: z.object({ total: z.number(), more }),
-  registrations: z.number(),
+  registrations: z.object({ buckets: z.number(), more }),
   lastSweep: z.nullable(z.string()),
 })
 const health = z.object({ status: z.string(), version: z.string() })
@@ -22,7 +22,7 @@ export const status = apiCommand("status", "is the server well, and what does it
     const now = answer.parse(await client.call({ method: "GET", path: "/status" }))
     print(options, { url: client.settings.url.origin, health: server, ...now }, columns([
       ["server", `${client.settings.url.origin}, version ${server.version}: ${server.status}`],
-      ["registrations", String(now.registrations)],
+      ["registrations", `buckets that have or had one: ${counted(now.registrations.buckets, now.registrations)}`],
       ["waiting uploads", `${counted(now.inbox.waiting, now.inbox)}${dueText(now.inbox.oldest)}`],
       ["parked objects", `${counted(now.parked.total, now.parked)}${reasonsText(now.parked.reasons)}`],
       ["unreadable events", counted(now.unreadableEvents.total, now.unreadableEvents)],

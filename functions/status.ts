@@ -14,21 +14,23 @@ const AT_ONCE = 16 // of these requests
 const show = endpoint({
   method: "GET", path: "/status", action: "bucketseal.registrations.read", maxBody: 0, errors: "own",
   resource: (_: Call<unknown>, { settings }: ObjectsContext) => storeCrn(settings.account, settings.storeInstance),
-  async run(_, { state, registrations }: ObjectsContext) {
+  async run(_, { state }: ObjectsContext) {
     const [inbox, parked, unreadable, registered] = await Promise.all([
-      count(state, "inbox/"), count(state, "parked/"), count(state, "unreadable-events/"), registrations.list(),
+      count(state, "inbox/"), count(state, "parked/"), count(state, "unreadable-events/"),
+      count(state, "registrations/"),
     ])
     return json(200, {
       inbox: { waiting: inbox.paths.length, ...oldestOf(inbox.paths[0]), ...moreOf(inbox) },
       parked: { total: parked.paths.length, reasons: await reasonsOf(state, parked.paths), ...moreOf(parked) },
       unreadableEvents: { total: unreadable.paths.length, ...moreOf(unreadable) },
-      registrations: registered.length,
+      registrations: { buckets: registered.paths.length, ...moreOf(registered) },
       lastSweep: null, // there is no sweep yet over what events did not tell of
     })
   },
 })
 
-/** `GET /status`. `more: true` beside a number: there are more than that. */
+/** `GET /status`. `more: true` beside a number: there are more than that. `registrations.buckets`: of how many buckets
+ *  there are registrations, or were: a document stays, for its root keys, when its last registration is removed. */
 export const status: readonly AnyRoute<ObjectsContext>[] = [show]
 
 interface Counted {

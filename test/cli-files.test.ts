@@ -1,9 +1,10 @@
+import { execFileSync } from "node:child_process"
 import { mkdtemp, readdir, readFile, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { withDraft } from "../cli/draft-file.ts"
-import { rewritableFile } from "../cli/file-store.ts"
+import { readableFile, rewritableFile } from "../cli/file-store.ts"
 import { once } from "../shared/objects/sealed.ts"
 import { removeFolder } from "./stack-process.ts"
 
@@ -50,10 +51,24 @@ describe("a draft of a file", () => {
     expect(await readdir(folder)).toEqual([])
   })
 
+  it("where there is no folder for it, says so", async () => {
+    await writeFile(target, "text")
+    for (const path of [join(folder, "none"), target]) {
+      await expect(withDraft(join(path, "x"), false, () => Promise.resolve())).rejects.toMatchObject({ code: "not-found", message: `there is no folder ${path}` })
+    }
+  })
+
   it("never takes the place of a link", async () => {
     await writeFile(join(folder, "elsewhere"), "precious")
     await symlink("elsewhere", target)
     await expect(withDraft(target, true, () => Promise.resolve())).rejects.toMatchObject({ code: "conflict" })
+  })
+})
+
+describe("a file as an object", () => {
+  it("is no FIFO: that is refused without waiting for its writer", async () => {
+    execFileSync("mkfifo", [target])
+    await expect(readableFile(target)).rejects.toMatchObject({ code: "bad-field", message: `${target} is no regular file` })
   })
 })
 

@@ -226,9 +226,11 @@ describe("bucketseal status", () => {
     await s3ClientOf(stack.env).send(new PutObjectCommand({ Bucket: BUCKET, Key: "parked", Body: "x" }))
     await bucketseal(["seal", `s3://${BUCKET}/parked`, "--data", stack.folder], { cwd: folder })
     expect(await json("status")).toMatchObject({
-      url: stack.env["BUCKETSEAL_URL"], health: { status: "ok" }, registrations: 1, parked: { total: 1, reasons: { "key-state": 1 } }, lastSweep: null,
+      url: stack.env["BUCKETSEAL_URL"], health: { status: "ok" }, registrations: { buckets: 1 }, parked: { total: 1, reasons: { "key-state": 1 } }, lastSweep: null,
     })
-    expect((await run("status")).out).toMatch(/^parked objects +1, 1 key-state$/m)
+    const { out } = await run("status")
+    expect(out).toMatch(/^parked objects +1, 1 key-state$/m)
+    expect(out).toMatch(/^registrations +buckets that have or had one: 1$/m)
   })
 })
 

@@ -7,7 +7,7 @@ import { memoryState, type MemoryState } from "./memory-state.ts"
 /** What `GET /status` shows of a state, and how many requests that cost. */
 async function shown(state: MemoryState) {
   const before = state.requests()
-  const context = { state, registrations: { list: () => Promise.resolve([]) } } as unknown as ObjectsContext // all it uses
+  const context = { state } as unknown as ObjectsContext // all it uses
   const [route] = status
   if (!route) throw new Error("there is no route")
   const response = await route.run({} as Call<never>, context)
@@ -25,7 +25,7 @@ async function withNotes(count: number, reasonOf: (index: number) => string): Pr
 describe("GET /status", () => {
   it("an empty state: nothing waits", async () => {
     expect((await shown(memoryState())).answer).toEqual({
-      inbox: { waiting: 0 }, parked: { total: 0, reasons: {} }, unreadableEvents: { total: 0 }, registrations: 0, lastSweep: null,
+      inbox: { waiting: 0 }, parked: { total: 0, reasons: {} }, unreadableEvents: { total: 0 }, registrations: { buckets: 0 }, lastSweep: null,
     })
   })
 
@@ -47,5 +47,15 @@ describe("GET /status", () => {
     const { answer, requests } = await shown(await withNotes(10_001, () => "locked"))
     expect(answer).toMatchObject({ parked: { total: 10_000, more: true, reasons: { locked: 200 } } })
     expect(requests).toBeLessThan(220)
+  })
+
+  it("counts the buckets of registrations, however many there are, at the cost of a few listings", async () => {
+    const state = memoryState()
+    for (let index = 0; index < 10_001; index++) {
+      await state.create(`registrations/bucket-${index}.json`, { registrations: [], rootKeys: [] })
+    }
+    const { answer, requests } = await shown(state)
+    expect(answer).toMatchObject({ registrations: { buckets: 10_000, more: true } })
+    expect(requests).toBeLessThan(20)
   })
 })
