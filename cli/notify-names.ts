@@ -13,6 +13,13 @@ export function entryId(prefix: string, name: string | undefined): string {
 /** The name of the topic of an entry. Topics belong to all users of a Ceph tenant, so it names bucket and entry. */
 export const topicName = (bucket: string, id: string): string => `bucketseal_${bucket}_${shortHash(id)}`
 
+/** Whether a topic's name is that of an entry of the bucket, or with `undefined` of any of its entries. */
+export function isTopicOf(name: string, bucket: string, id: string | undefined): boolean {
+  if (id !== undefined) return name === topicName(bucket, id)
+  const start = `bucketseal_${bucket}_`
+  return name.startsWith(start) && /^[0-9a-f]{8}$/.test(name.slice(start.length))
+}
+
 const shortHash = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 8)
 
 /** The address a topic posts to: the secret is in its path, as Ceph can be told nothing else. Throws `bad-field` for an

@@ -1,10 +1,11 @@
 /** `bucketseal notify`: has a store tell the server of a bucket's uploads. */
 import { Command } from "commander"
-import type { DestinationKind, NotificationEntry } from "../shared/store/s3-notification-entry.ts"
+import type { DestinationKind } from "../shared/store/s3-notification-entry.ts"
 import { command } from "./command.ts"
 import { usageFailure } from "./exit.ts"
 import { entryId, eventsUrl, topicName } from "./notify-names.ts"
 import { openNotifyStore, type NotifyStore, type StoreFlags } from "./notify-store.ts"
+import { assertEntryFree, assertTopicFree, removeOwnTopics, topicState, type EntryPlace } from "./notify-topics.ts"
 import { columns, print, remark, type OutputOptions } from "./output.ts"
 import { parseBucketPlace, placeText } from "./place.ts"
 
@@ -14,6 +15,7 @@ interface SetFlags extends StoreFlags, OutputOptions {
   readonly topicArn?: string
   readonly queueArn?: string
   readonly functionArn?: string
+  readonly force?: true
 }
 
 interface ClearFlags extends StoreFlags, OutputOptions {
@@ -30,6 +32,7 @@ export const notify = new Command("notify")
     .option("--topic-arn <arn>", "tell this SNS topic, or this topic of a Ceph")
     .option("--queue-arn <arn>", "tell this SQS queue, or this target of a MinIO")
     .option("--function-arn <arn>", "tell this Lambda function")
+    .option("--force", "replace an entry or a topic of that id that tells another server")
     .action(set))
   .addCommand(storeCommand("show", "what is set on a bucket, by anybody")
     .argument("<place>", "s3://bucket")
@@ -52,7 +55,7 @@ async function set(place: string, flags: SetFlags): Promise<void> {
   const id = entryId(prefix, flags.name)
   const given = givenDestination(flags)
   const store = await openNotifyStore(flags)
-  const { kind, arn } = given ? await usable(store, given) : await ownTopic(store, bucket, id, flags.to)
+  const { kind, arn } = given ? await usable(store, { bucket, id }, given, flags) : await ownTopic(store, { bucket, id }, flags)
   await store.notifications.set(bucket, { kind, id, arn, events, prefix })
   print(flags, { bucket, prefix, id, arn, events }, [`Uploads to ${placeText(bucket, prefix)} are told to ${arn}.`])
   if (!given) remark(ownTopicRemarks)
@@ -82,61 +85,62 @@ function givenDestination({ topicArn, queueArn, functionArn, to }: SetFlags): De
   return given[0]
 }
 
-async function usable({ notifications }: NotifyStore, destination: Destination): Promise<Destination> {
-  if (destination.kind !== "TopicConfiguration" && await notifications.isCeph()) {
+async function usable(store: NotifyStore, place: EntryPlace, destination: Destination, { force }: SetFlags): Promise<Destination> {
+  if (destination.kind !== "TopicConfiguration" && await store.notifications.isCeph()) {
     throw usageFailure("a Ceph tells topics alone: give --topic-arn, or no ARN for a topic that tells this server")
   }
+  if (!force) await assertEntryFree(store, place, (arn) => arn === destination.arn)
   return destination
 }
 
-async function ownTopic(
-  { notifications, endpoint, eventsSecret }: NotifyStore, bucket: string, id: string, to: string | undefined,
-): Promise<Destination> {
+async function ownTopic(store: NotifyStore, { bucket, id }: EntryPlace, { to, force }: SetFlags): Promise<Destination> {
+  const { notifications, endpoint, eventsSecret } = store
   const url = eventsUrl(to ?? process.env["BUCKETSEAL_URL"], eventsSecret, endpoint)
   await notifications.list(bucket) // a bucket that is not there must not leave a topic behind
   if (!await notifications.isCeph()) {
     throw usageFailure(`the store at ${endpoint.host} can't post to a server by itself: say by --queue-arn, --topic-arn or `
       + "--function-arn what it is to tell (README, \"Events\", has the way for each store)")
   }
-  return { kind: "TopicConfiguration", arn: await notifications.makeTopic(topicName(bucket, id), url) }
+  const name = topicName(bucket, id)
+  if (!force) {
+    await assertEntryFree(store, { bucket, id }, (arn) => arn.endsWith(`:${name}`))
+    await assertTopicFree(store, name, url)
+  }
+  return { kind: "TopicConfiguration", arn: await notifications.makeTopic(name, url) }
 }
 
 async function show(place: string, flags: StoreFlags & OutputOptions): Promise<void> {
   const { bucket } = parseBucketPlace(place)
   const store = await openNotifyStore(flags)
-  const entries = await store.notifications.list(bucket)
-  const shown = []
-  for (const entry of entries) shown.push({ ...entry, ...await topicState(store, entry) })
-  const rows = shown.map(({ id, prefix, events: told, arn, to }) => [id, placeText(bucket, prefix), told.join(","), to ?? "", arn])
+  const shown = await entriesWithServers(store, bucket)
+  const rows = shown.map(({ id, prefix, otherFilters, events: told, arn, to }) =>
+    [id, placeText(bucket, prefix) + filtersText(otherFilters), told.join(","), to ?? "", arn])
   const lines = rows.length === 0 ? [`Nothing is set on ${placeText(bucket)}.`] : columns([["ID", "UPLOADS TO", "EVENTS", "TO", "ARN"], ...rows])
   print(flags, { bucket, entries: shown }, lines)
 }
 
-/** For a Ceph's topic the server it tells, without the secret in the address. The entry holds a copy of the topic that
- *  no call shows: if the topic was changed since, only `set` brings that over. */
-async function topicState({ notifications }: NotifyStore, { kind, arn }: NotificationEntry): Promise<{ readonly to?: string }> {
-  if (kind !== "TopicConfiguration" || !await notifications.isCeph()) return {}
-  const endpoint = await notifications.topicEndpoint(arn)
-  if (endpoint === undefined) return { to: "a topic that is gone" }
-  return { to: URL.canParse(endpoint) ? new URL(endpoint).host : "" }
+const filtersText = (filters: readonly string[] = []): string => (filters.length > 0 ? ` (only ${filters.join(", ")})` : "")
+
+async function entriesWithServers(store: NotifyStore, bucket: string, id?: string) {
+  const entries = (await store.notifications.list(bucket)).filter((entry) => id === undefined || entry.id === id)
+  const shown = []
+  for (const entry of entries) shown.push({ ...entry, ...await topicState(store, entry) })
+  return shown
 }
 
 async function clear(place: string, flags: ClearFlags): Promise<void> {
   const { bucket, prefix } = parseBucketPlace(place)
   if (flags.all && (flags.name !== undefined || prefix !== "")) throw usageFailure("--all is for the whole bucket: no prefix, no --name")
+  const id = flags.all ? undefined : entryId(prefix, flags.name)
   const store = await openNotifyStore(flags)
-  const removed = await store.notifications.clear(bucket, flags.all ? undefined : entryId(prefix, flags.name))
-  await removeOwnTopics(store, bucket, removed)
-  const lines = removed.length === 0
-    ? [`Nothing of that id is set on ${placeText(bucket)}: \`bucketseal notify show ${placeText(bucket)}\` has the ids.`]
-    : removed.map(({ id, arn }) => `Removed ${id}: ${arn}`)
-  print(flags, { bucket, removed }, lines)
-}
-
-/** Topics that `set` made, unless another entry of the bucket tells them too. Topics of others stay. */
-async function removeOwnTopics({ notifications }: NotifyStore, bucket: string, removed: readonly NotificationEntry[]): Promise<void> {
-  if (removed.length === 0 || !await notifications.isCeph()) return
-  const used = new Set((await notifications.list(bucket)).map(({ arn }) => arn))
-  const own = removed.filter(({ id, arn }) => arn.endsWith(`:${topicName(bucket, id)}`) && !used.has(arn))
-  for (const { arn } of own) await notifications.removeTopic(arn)
+  const servers = new Map((await entriesWithServers(store, bucket, id)).map(({ arn, to }) => [arn, to]))
+  const cleared = await store.notifications.clear(bucket, id)
+  const removed = cleared.map((entry) => ({ ...entry, to: servers.get(entry.arn) }))
+  const left = (await removeOwnTopics(store, bucket, id)).filter(({ arn }) => !servers.has(arn)).map(({ arn }) => arn)
+  const lines = [
+    ...removed.map((entry) => `Removed ${entry.id}: ${entry.arn}${entry.to ? ` (${entry.to})` : ""}`),
+    ...left.map((arn) => `Removed ${arn}: no entry told it any more`),
+  ]
+  const nothing = `Nothing of that id is set on ${placeText(bucket)}: \`bucketseal notify show ${placeText(bucket)}\` has the ids.`
+  print(flags, { bucket, removed, topics: left }, lines.length > 0 ? lines : [nothing])
 }

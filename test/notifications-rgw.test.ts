@@ -187,22 +187,29 @@ describe.skipIf(!rgw)(`bucketseal notify on Ceph RGW (${rgw ? "there" : withoutR
     const ofPrefix = async () => (await entries()).entries.filter(({ prefix }) => prefix === "in/").map(({ to }) => to)
     await notify("set", `s3://${gated}/in/`, "--to", gate.url)
     expect(await ofPrefix()).toEqual([new URL(gate.url).host])
-    await notify("set", `s3://${gated}/in/`, "--to", elsewhere.url)
+    expect(await notify("set", `s3://${gated}/in/`, "--to", elsewhere.url)).toMatchObject({ code: 1, err: expect.stringContaining(new URL(gate.url).host) as string })
+    expect(await ofPrefix()).toEqual([new URL(gate.url).host])
+    await notify("set", `s3://${gated}/in/`, "--to", elsewhere.url, "--force")
     expect(await ofPrefix()).toEqual([new URL(elsewhere.url).host])
     await put(gated, "in/moved")
     await untilSealed(gated, "in/moved")
     await until("the seal's own write was told", () => elsewhere.told("in/moved").length >= 2)
     expect(gate.told("in/moved")).toEqual([])
-    await notify("set", `s3://${gated}/in/`, "--to", gate.url)
+    await notify("set", `s3://${gated}/in/`, "--to", gate.url, "--force")
     await put(gated, "in/back")
     await until("it was told here", () => gate.told("in/back").length >= 2)
     await elsewhere.close()
   }, FIRST_EVENT)
 
-  it("an entry of our id with a topic of somebody else's is replaced, where the store would add a second one", async () => {
+  it("an entry of our id with a topic of somebody else's is replaced by --force, and one that works outlives a typo, where the store would add a second one", async () => {
     const other = `arn:aws:sns:${rgw?.region ?? ""}::${await otherTopic()}`
-    expect(await notify("set", `s3://${gated}/other/`, "--topic-arn", other)).toMatchObject({ code: 0, json: { arn: other } })
-    expect(await notify("set", `s3://${gated}/other/`, "--to", gate.url)).toMatchObject({ code: 0 })
+    const set = (...flags: string[]) => notify("set", `s3://${gated}/other/`, ...flags)
+    const before = (await notify("show", `s3://${gated}`)).json
+    expect(await set("--topic-arn", other)).toMatchObject({ code: 1, err: expect.stringContaining(new URL(gate.url).host) as string })
+    expect(await set("--topic-arn", `${other}-typo`, "--force")).toMatchObject({ code: 1, err: expect.stringContaining("no such topic") as string })
+    expect((await notify("show", `s3://${gated}`)).json).toEqual(before)
+    expect(await set("--topic-arn", other, "--force")).toMatchObject({ code: 0, json: { arn: other } })
+    expect(await set("--to", gate.url, "--force")).toMatchObject({ code: 0 })
     const { json } = await notify("show", `s3://${gated}`)
     const { entries } = json as { entries: { prefix: string; arn: string }[] }
     expect(entries.filter(({ prefix }) => prefix === "other/").map(({ arn }) => arn)).not.toContain(other)

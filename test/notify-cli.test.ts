@@ -107,4 +107,82 @@ describe("bucketseal notify", () => {
     expect(await notify("set", "s3://uploads", "--queue-arn", queue)).toMatchObject({ code: 2, err: expect.stringMatching(/--topic-arn/) as string })
     expect(store.text()).toBe(nothing)
   })
+
+  it("shows every filter of an entry", async () => {
+    const filter = "<Filter><S3Key><FilterRule><Name>Suffix</Name><Value>.jpg</Value></FilterRule></S3Key></Filter>"
+    const store = await notificationStore({ text: withForeign.replace("</TopicConfiguration>", `${filter}</TopicConfiguration>`) })
+    expect((await notifyAt(store)("show", "s3://uploads")).out).toMatch(/^theirs +s3:\/\/uploads \(only suffix \.jpg\) /m)
+    expect(JSON.parse((await notifyAt(store)("show", "s3://uploads", "--json")).out)).toMatchObject({ entries: [{ otherFilters: ["suffix .jpg"] }] })
+  })
+})
+
+describe("bucketseal notify, where the id is taken by another server", () => {
+  const production = `<NotificationConfiguration><QueueConfiguration><Id>bucketseal</Id><Queue>${queue}</Queue><Event>s3:ObjectCreated:*</Event></QueueConfiguration></NotificationConfiguration>`
+  const staging = "arn:aws:sqs:eu-west-1:123456789012:staging"
+  const env = { BUCKETSEAL_URL: "http://127.0.0.1:8080" }
+  const ofProduction = "http://production.invalid:9000/events/the-secret-of-production"
+
+  it("refuses to replace its entry, names what that tells, and does it by --force", async () => {
+    const store = await notificationStore({ text: production })
+    const notify = notifyAt(store)
+    expect(await notify("set", "s3://uploads", "--queue-arn", staging)).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/123456789012:uploads.*--name.*--force/) as string })
+    expect(store.text()).toBe(production)
+    expect(await notify("set", "s3://uploads", "--queue-arn", queue)).toMatchObject({ code: 0 })
+    expect(await notify("set", "s3://uploads", "--queue-arn", staging, "--name", "staging")).toMatchObject({ code: 0 })
+    expect(store.text()).toContain(queue)
+    expect(await notify("set", "s3://uploads", "--queue-arn", staging, "--force")).toMatchObject({ code: 0 })
+    expect(store.text()).not.toContain(queue)
+  })
+
+  it("refuses to point its topic of a Ceph elsewhere, names its host and never its secret, and does it by --force", async () => {
+    const store = await notificationStore({ text: nothing, ...ceph })
+    const notify = notifyAt(store, env)
+    await notify("set", "s3://uploads", "--to", new URL(ofProduction).origin)
+    const [before, topics] = [store.text(), store.topics()]
+    const refused = await notify("set", "s3://uploads")
+    expect(refused).toMatchObject({ code: 1, out: "", err: expect.stringMatching(/http:\/\/production\.invalid:9000.*--name.*--force/) as string })
+    expect(refused.err).not.toContain(secret)
+    expect([store.text(), store.topics()]).toEqual([before, topics])
+    expect(await notify("set", "s3://uploads", "--force")).toMatchObject({ code: 0 })
+    expect(Object.values(store.topics())).toEqual([`http://127.0.0.1:8080/events/${secret}`])
+  })
+
+  it("takes a topic that posts to the same server by an older secret for its own", async () => {
+    const store = await notificationStore({ text: nothing, ...ceph })
+    await notifyAt(store, { ...env, BUCKETSEAL_EVENTS_SECRET: "an-older-secret-of-some-length" })("set", "s3://uploads")
+    expect(await notifyAt(store, env)("set", "s3://uploads")).toMatchObject({ code: 0 })
+    expect(Object.values(store.topics())).toEqual([`http://127.0.0.1:8080/events/${secret}`])
+  })
+
+  it("refuses on a Ceph to replace an entry that tells another topic, names its host, and makes no topic", async () => {
+    const text = "<NotificationConfiguration><TopicConfiguration><Id>bucketseal</Id><Topic>arn:aws:sns:default::theirs</Topic><Event>s3:ObjectCreated:*</Event></TopicConfiguration></NotificationConfiguration>"
+    const store = await notificationStore({ text, ...ceph, serves: { theirs: ofProduction } })
+    const { code, err } = await notifyAt(store, env)("set", "s3://uploads")
+    expect([code, err]).toEqual([1, expect.stringMatching(/arn:aws:sns:default::theirs \(production\.invalid:9000\).*--force/)])
+    expect(err).not.toContain("the-secret")
+    expect([store.text(), store.topics()]).toEqual([text, { theirs: ofProduction }])
+  })
+})
+
+describe("bucketseal notify clear on a Ceph", () => {
+  const env = { BUCKETSEAL_URL: "http://127.0.0.1:8080" }
+
+  it("names the entry, its topic and the server that is told no more", async () => {
+    const store = await notificationStore({ text: nothing, ...ceph })
+    await notifyAt(store, env)("set", "s3://uploads")
+    expect((await notifyAt(store)("clear", "s3://uploads")).out).toMatch(/^Removed bucketseal: arn:\S+:bucketseal_uploads_[0-9a-f]{8} \(127\.0\.0\.1:8080\)\n$/)
+    expect(store.topics()).toEqual({})
+  })
+
+  it.each([["in/", []], ["", ["--all"]]])("removes a topic that an earlier one could not: s3://uploads/%s %j", async (prefix, flags) => {
+    const others = { theirs: "", bucketseal_uploads_more: "", bucketseal_uploads_2_0123abcd: "" }
+    const store = await notificationStore({ text: nothing, ...ceph, serves: others, answers: { "DeleteTopic 1": refuse(403, "AccessDenied") } })
+    await notifyAt(store, env)("set", "s3://uploads/in/")
+    const clear = () => notifyAt(store)("clear", `s3://uploads/${prefix}`, ...flags)
+    expect(await clear()).toMatchObject({ code: 3 })
+    expect(Object.keys(store.topics())).toHaveLength(4)
+    expect(await clear()).toMatchObject({ code: 0, out: expect.stringMatching(/^Removed arn:\S+:bucketseal_uploads_[0-9a-f]{8}: no entry/) as string })
+    expect(store.topics()).toEqual(others)
+    expect(await clear()).toMatchObject({ code: 0, out: expect.stringMatching(/^Nothing/) as string })
+  })
 })

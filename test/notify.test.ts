@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest"
 import { httpClient } from "../shared/net/request.ts"
 import { formatNotifications, parseNotifications, withEntry, withoutId } from "../shared/store/s3-notification-document.ts"
-import type { NotificationEntry } from "../shared/store/s3-notification-entry.ts"
+import { sameEntry, type NotificationEntry } from "../shared/store/s3-notification-entry.ts"
 import { notifications } from "../shared/store/s3-notifications.ts"
 import { ceph, notificationStore, refuse, type NotificationStore } from "./notify-server.ts"
 import { closeServers } from "./scripted-server.ts"
@@ -49,7 +49,7 @@ describe("a notification configuration", () => {
   it("with an entry of ours has all others as they were, and ours behind those of its kind", () => {
     const { topic, queue, lambda, eventBridge, unknown } = theirs
     const text = changed(open + all + close, (document) => withEntry(document, ours))
-    const [before = "", after = ""] = text.split(/<QueueConfiguration><Id>bucketseal<\/Id>.*?<\/QueueConfiguration>/)
+    const [before = "", after = ""] = text.split(/<QueueConfiguration xmlns="[^"]*"><Id>bucketseal<\/Id>.*?<\/QueueConfiguration>/)
     expect([before, after]).toEqual([open + topic + queue, lambda + eventBridge + unknown + close])
   })
 
@@ -70,6 +70,29 @@ describe("a notification configuration", () => {
   it.each(["", "<a/>", "<NotificationConfiguration>", "<NotificationConfiguration><Id></NotificationConfiguration>", "no XML"])(
     "is not taken for one where it is none: %j", (text) => expect(parseNotifications(text)).toBeUndefined(),
   )
+
+  it("may have a root whose namespace has a prefix: ours names its own", () => {
+    const namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+    const text = changed(`<n:NotificationConfiguration xmlns:n="${namespace}"></n:NotificationConfiguration>`, (one) => withEntry(one, ours))
+    expect(text).toContain(`<QueueConfiguration xmlns="${namespace}"><Id>bucketseal</Id>`)
+  })
+
+  it("is read in time that grows with its length, also where white space fills the root's tag", () => {
+    const spaces = " ".repeat(300_000) // square: a minute, where a test has 5 seconds
+    expect(parseNotifications(`<NotificationConfiguration${spaces}x=""/>`)?.head).toBe(`<NotificationConfiguration${spaces}x="">`)
+  })
+
+  it.each([
+    ["<S3Key><FilterRule><Name>Suffix</Name><Value>.jpg</Value></FilterRule></S3Key>", ["suffix .jpg"]],
+    ["<S3Metadata><FilterRule><Name>x-amz-meta-a</Name><Value>b</Value></FilterRule></S3Metadata>", ["S3Metadata x-amz-meta-a b"]],
+    ["<S3Tags><FilterRule><Name>a</Name><Value>b</Value></FilterRule></S3Tags>", ["S3Tags a b"]],
+  ])("with a filter beside the prefix is not what `set` wants: %s", (filter, otherFilters) => {
+    const prefix = "<S3Key><FilterRule><Name>Prefix</Name><Value>in/</Value></FilterRule></S3Key>"
+    const text = changed(empty, (document) => withEntry(document, ours)).replace(/<Filter>.*<\/Filter>/, `<Filter>${prefix}${filter}</Filter>`)
+    const [entry] = parseNotifications(text)?.children.map((child) => child.entry) ?? []
+    expect(entry).toEqual({ ...ours, otherFilters })
+    expect(entry && sameEntry(entry, ours)).toBe(false)
+  })
 
   it("keeps a prefix of any characters", () => {
     const entry = { ...ours, prefix: "a b/<&>\"'ü+%20\n/" }
@@ -104,6 +127,14 @@ describe("a store that replaces the whole configuration", () => {
     await notificationsAt(store).set(bucket, ours)
     await notificationsAt(store).set(bucket, other)
     expect((await notificationsAt(store).list(bucket)).filter(({ id }) => id === ours.id)).toEqual([other])
+  })
+
+  it("is written to where an entry of ours has a suffix that was not asked for", async () => {
+    const suffix = "<FilterRule><Name>suffix</Name><Value>.jpg</Value></FilterRule></S3Key>"
+    const text = changed(open + close, (document) => withEntry(document, ours)).replace("</S3Key>", suffix)
+    const store = await notificationStore({ text })
+    await notificationsAt(store).set(bucket, ours)
+    expect([store.seen("PUT"), await notificationsAt(store).list(bucket)]).toEqual([1, [ours]])
   })
 
   it("loses by clear what is ours alone, and by clear of all everything", async () => {
@@ -212,5 +243,36 @@ describe("a Ceph", () => {
     for (const one of [entry, entry, other, other]) await notificationsAt(store).set(bucket, one)
     expect((await notificationsAt(store).list(bucket)).filter(({ id }) => id === ours.id)).toEqual([other])
     expect((await notificationsAt(store).list(bucket)).length).toBe(4)
+  })
+
+  const works = { ...ours, kind: "TopicConfiguration" } as const
+  const typo = { ...works, arn: `${ours.arn}-typo` }
+  const withWorks = changed(open + close, (document) => withEntry(document, works)).replace("in/", "in/</Value></FilterRule><FilterRule><Name>suffix</Name><Value>.jpg")
+
+  it("that refuses a new topic keeps the entry that works", async () => {
+    const store = await notificationStore({ text: withWorks, ...ceph, answers: { PUT: refuse(404, "NoSuchKey") } })
+    await expect(notificationsAt(store).set(bucket, typo)).rejects.toMatchObject({ code: "not-found" })
+    expect([store.seen("DELETE"), store.text()]).toEqual([0, withWorks])
+  })
+
+  it.each(["PUT 2", "DELETE 2"])("that fails at %s, after a removal, is given the former entry back with all its filters, and that is said", async (step) => {
+    const store = await notificationStore({ text: withWorks, ...ceph, answers: { [step]: refuse(403, "AccessDenied") } })
+    const message = expect.stringMatching(/s3:PutBucketNotification; the former entry of uploads was put back/) as string
+    await expect(notificationsAt(store).set(bucket, typo)).rejects.toMatchObject({ code: "forbidden", message })
+    expect(await notificationsAt(store).list(bucket)).toContainEqual({ ...works, otherFilters: ["suffix .jpg"] })
+  })
+
+  it("that does not take the former entry back either: that is said", async () => {
+    const answers = { "PUT 2": refuse(403, "AccessDenied"), "PUT 3": refuse(403, "AccessDenied") }
+    const store = await notificationStore({ text: withWorks, ...ceph, answers })
+    const message = expect.stringMatching(/could not be put back.*nobody.*run it again/) as string
+    await expect(notificationsAt(store).set(bucket, typo)).rejects.toMatchObject({ code: "forbidden", message })
+  })
+
+  it("gives its topics by pages, and all are read", async () => {
+    const serves = { a: "http://a.invalid/events/x", b: "", c: "http://c.invalid:1/" }
+    const store = await notificationStore({ text: open + close, ...ceph, serves })
+    const topics = Object.entries(serves).map(([name, endpoint]) => ({ name, arn: `arn:aws:sns:default::${name}`, endpoint }))
+    expect(await notificationsAt(store).topics()).toEqual(topics)
   })
 })

@@ -38,7 +38,7 @@ export function parseNotifications(text: string): NotificationDocument | undefin
   const { start, end, children } = bounds
   const head = text.slice(0, start)
   if (end === start && head.endsWith("/>")) {
-    return { head: head.replace(/\s*\/>$/, ">"), children: [], tail: `</${root}>${text.slice(end)}` }
+    return { head: `${head.slice(0, -2).trimEnd()}>`, children: [], tail: `</${root}>${text.slice(end)}` }
   }
   let from = start
   const parts = children.map(({ name, to }) => {
@@ -60,6 +60,10 @@ export const entriesOf = ({ children }: NotificationDocument): readonly Notifica
 /** The document without the entries of this id. */
 export const withoutId = (document: NotificationDocument, id: string): NotificationDocument =>
   ({ ...document, children: document.children.filter(({ entry }) => entry?.id !== id) })
+
+/** The document with the entries of this id alone. */
+export const onlyId = (document: NotificationDocument, id: string): NotificationDocument =>
+  ({ ...document, children: document.children.filter(({ entry }) => entry?.id === id) })
 
 /** The document with this entry instead of all others of its id. */
 export function withEntry(document: NotificationDocument, entry: NotificationEntry): NotificationDocument {

@@ -3,20 +3,43 @@
  * are there already it changes that entry, and copies the topic anew; with another topic it makes a second entry of the
  * same id, and every event comes twice.
  */
-import { Failure } from "../errors.ts"
+import { Failure, isFailure } from "../errors.ts"
 import type { SendCall } from "./s3-call.ts"
 import { deleteNotification, readNotifications, writeNotifications } from "./s3-notification-calls.ts"
-import { entriesOf, noNotifications, withEntry } from "./s3-notification-document.ts"
+import { entriesOf, noNotifications, onlyId, withEntry, type NotificationDocument } from "./s3-notification-document.ts"
 import { sameEntry, type NotificationEntry } from "./s3-notification-entry.ts"
 
-/** Makes the entry the only one of its id. It is written even where it stands there, as it holds a copy of its topic. */
+/** Makes the entry the only one of its id. It is written even where it stands there, as it holds a copy of its topic.
+ *  Nothing is removed before the store has taken the entry; where a later step fails, those of before are put back. */
 export async function setOnCeph(send: SendCall, bucket: string, entry: NotificationEntry): Promise<void> {
-  const present = await entriesOfId(send, bucket, entry.id)
-  if (present.some(({ arn }) => arn !== entry.arn)) await deleteEach(send, bucket, present)
-  await writeNotifications(send, bucket, withEntry(noNotifications, entry))
+  const before = onlyId(await readNotifications(send, bucket), entry.id)
+  const wanted = withEntry(noNotifications, entry)
+  await writeNotifications(send, bucket, wanted)
+  if (entriesOf(before).some(({ arn }) => arn !== entry.arn)) await replace(send, bucket, { before, wanted, id: entry.id })
   const [only, ...more] = await entriesOfId(send, bucket, entry.id)
   if (!only || more.length > 0 || !sameEntry(only, entry)) {
     throw new Failure("conflict", `the notifications of ${bucket} were changed by somebody else at the same time; run it again`)
+  }
+}
+
+interface Replacement {
+  readonly before: NotificationDocument
+  readonly wanted: NotificationDocument
+  readonly id: string
+}
+
+/** Removes all entries of the id, as no DELETE can choose among them, and writes the wanted one again. */
+async function replace(send: SendCall, bucket: string, { before, wanted, id }: Replacement): Promise<void> {
+  try {
+    await deleteEach(send, bucket, await entriesOfId(send, bucket, id))
+    await writeNotifications(send, bucket, wanted)
+  } catch (error) {
+    const isBack = await writeNotifications(send, bucket, before).then(() => true, () => false)
+    if (!isFailure(error)) throw error
+    const outcome = isBack
+      ? `the former entry of ${bucket} was put back`
+      : `the former entry could not be put back, and perhaps nobody is told of uploads to ${bucket}: run it again`
+    throw new Failure(error.code, `${error.message}; ${outcome}`, error.cause)
   }
 }
 

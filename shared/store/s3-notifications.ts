@@ -11,7 +11,7 @@ import type { NotificationEntry } from "./s3-notification-entry.ts"
 import { clearOnCeph, setOnCeph } from "./s3-notifications-ceph.ts"
 import { clearByMerge, setByMerge, type Pace } from "./s3-notifications-merge.ts"
 import { readNotifications } from "./s3-notification-calls.ts"
-import { createTopic, deleteTopic, servesTopics, topicEndpoint } from "./s3-topics.ts"
+import { createTopic, deleteTopic, listTopics, servesTopics, topicEndpoint, type Topic } from "./s3-topics.ts"
 
 /** The notifications of a store's buckets. All throw `bucket-not-found`, `forbidden`, `store-refused` and `unavailable`
  *  in words that say what to do. */
@@ -27,7 +27,9 @@ export interface Notifications {
   clear(bucket: string, id: string | undefined): Promise<readonly NotificationEntry[]>
   /** Ceph only: makes a topic that posts to `endpoint`, or points it there. Gives its ARN. */
   makeTopic(name: string, endpoint: string): Promise<string>
-  /** Ceph only: where a topic posts to; `undefined` if it is gone. */
+  /** Ceph only: all topics that the credentials may see, those of others included. */
+  topics(): Promise<readonly Topic[]>
+  /** Ceph only: where a topic posts to, empty if nowhere; `undefined` if it is gone. */
   topicEndpoint(arn: string): Promise<string | undefined>
   /** Ceph only: removes a topic and the events that wait in it. */
   removeTopic(arn: string): Promise<void>
@@ -52,6 +54,7 @@ export function notifications(options: S3StoreOptions, pace: Pace = { reads: 5, 
       return clearByMerge(send, bucket, id, pace)
     },
     makeTopic: (name, endpoint) => createTopic(send, name, endpoint),
+    topics: () => listTopics(send),
     topicEndpoint: (arn) => topicEndpoint(send, arn),
     removeTopic: (arn) => deleteTopic(send, arn),
   }

@@ -6,7 +6,7 @@ import { Failure } from "../errors.ts"
 import { discard, readBody } from "../net/answer-body.ts"
 import { maxXml, type SendCall } from "./s3-call.ts"
 import { failureOf } from "./s3-refusal.ts"
-import { childrenOf, parseXml, textOf } from "./xml.ts"
+import { childrenOf, parseXml, textOf, type XmlElement } from "./xml.ts"
 
 // Ceph's transaction ids: `tx`, 21 hex digits, the time, an instance, the zone.
 const transactionId = /^tx[0-9a-f]{21}-[0-9a-f]+-[0-9a-f]+-/
@@ -32,6 +32,39 @@ export async function servesTopics(send: SendCall): Promise<boolean> {
   throw new Failure("store-refused", words, failure.cause)
 }
 
+/** A topic, and the address that it posts to: empty if it has none. */
+export interface Topic {
+  readonly name: string
+  readonly arn: string
+  readonly endpoint: string
+}
+
+/** All topics that the credentials may see. Newer releases give
+ *  them in pages of 100. */
+export async function listTopics(send: SendCall): Promise<readonly Topic[]> {
+  const topics: Topic[] = []
+  const seen = new Set<string>()
+  for (let token: string | undefined = ""; token !== undefined && !seen.has(token);) {
+    seen.add(token)
+    const answer = await send(call("ListTopics", token === "" ? {} : { NextToken: token }))
+    if (answer.refusal) throw failureOf(answer.refusal)
+    const element = parseXml((await readBody(answer.response.body, maxXml)).toString())?.element ?? ""
+    const [list = ""] = childrenOf(element, "ListTopicsResult").flatMap((result) => childrenOf(result, "Topics"))
+    topics.push(...childrenOf(list, "member").map(asTopic))
+    token = textOf(element, "NextToken")
+  }
+  return topics
+}
+
+const asTopic = (member: XmlElement): Topic => ({
+  name: textOf(member, "Name") ?? "", arn: textOf(member, "TopicArn") ?? "", endpoint: endpointOf(member),
+})
+
+function endpointOf(topic: XmlElement): string {
+  const [endpoint = ""] = childrenOf(topic, "EndPoint")
+  return textOf(endpoint, "EndpointAddress") ?? ""
+}
+
 /** Makes a topic that keeps events until `endpoint` has taken them; one of that name is changed. Gives its ARN. Events
  *  that wait in it go where it pointed when they happened. */
 export async function createTopic(send: SendCall, name: string, endpoint: string): Promise<string> {
@@ -48,7 +81,7 @@ export async function createTopic(send: SendCall, name: string, endpoint: string
   return arn
 }
 
-/** Where a topic's events go to, or `undefined` if there is no such topic. */
+/** Where a topic's events go to, empty if nowhere; `undefined` if there is no such topic. */
 export async function topicEndpoint(send: SendCall, arn: string): Promise<string | undefined> {
   const answer = await send(call("GetTopic", { TopicArn: arn }))
   if (answer.refusal) {
@@ -56,9 +89,8 @@ export async function topicEndpoint(send: SendCall, arn: string): Promise<string
     throw failureOf(answer.refusal)
   }
   const document = parseXml((await readBody(answer.response.body, maxXml)).toString())
-  const [topic] = childrenOf(document?.element ?? "", "GetTopicResult").flatMap((result) => childrenOf(result, "Topic"))
-  const [endpoint] = childrenOf(topic ?? "", "EndPoint")
-  return endpoint && textOf(endpoint, "EndpointAddress")
+  const [topic = ""] = childrenOf(document?.element ?? "", "GetTopicResult").flatMap((result) => childrenOf(result, "Topic"))
+  return endpointOf(topic)
 }
 
 /** Removes a topic, and the events that wait in it; one that is gone is fine. */
