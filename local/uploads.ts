@@ -37,15 +37,16 @@ export async function uploads(context: ObjectsContext, { lease = LEASE_MS }: Upl
   /** The event with the time from which `settle` counts – never later than now, or a clock that is ahead would put
    *  sealing off – and when it is due; `undefined` for a place that is not registered. */
   async function settling(event: UploadEvent) {
-    const registration = await registrations.find(event.bucket, event.key)
+    const registration = await registrations.findRecent(event.bucket, event.key)
     if (!registration?.enabled) return undefined
     const time = Math.min(event.time ?? clock(), clock())
     return { event: { ...event, time }, due: settledAt(registration, time, clock()) }
   }
 
   async function handle(event: UploadEvent, signal: AbortSignal): Promise<Handled> {
+    if (!await settling(event)) return "handled" // another host may have accepted it by what this one has not seen before
     const { items: [item] } = await encryptObject.run({ uploads: [event] }, context, signal)
-    if (item?.outcome === "not-settled") return { due: (await settling(event))?.due ?? clock() }
+    if (item?.outcome === "not-settled") return await settling(event) ?? "handled"
     return item?.reason === "unavailable" ? "failed" : "handled"
   }
 

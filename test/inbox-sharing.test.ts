@@ -139,6 +139,18 @@ describe("an inbox that several hosts share", () => {
     expect(log.handled).toEqual(["long"])
   })
 
+  it("an event that waits many leases for the next look at its object stays with its host too", async () => {
+    const state = memoryState()
+    const log = tally(1_500)
+    const boxes = await Promise.all(["a.1", "b.1"].map((holder) => openInbox({ state, holder, lease: 200, handle: log.handle })))
+    await boxes[0]?.accept([due("long")])
+    await until(() => log.handled.length > 0)
+    await boxes[0]?.accept([due("long")])
+    await until(async () => (await pathsIn(state)).length === 0)
+    await Promise.all(boxes.map((box) => box.close()))
+    expect([log.handled, log.together()]).toEqual([["long", "long"], 0])
+  })
+
   it("a host whose lease was taken meanwhile stops, and neither removes nor changes the event", async () => {
     const state = memoryState()
     let aborted = false

@@ -3,6 +3,8 @@ import { inboxHolder } from "../local/inbox-holder.ts"
 import { uploads } from "../local/uploads.ts"
 import { Failure } from "../shared/errors.ts"
 import type { UploadEvent } from "../shared/objects/events.ts"
+import { entries } from "../shared/objects/inbox-entries.ts"
+import { registrations } from "../shared/objects/registrations.ts"
 import { parseSettings } from "../shared/settings.ts"
 import { documentAt, keptLog, until } from "./inbox-fixtures.ts"
 import { instance } from "./key-fixtures.ts"
@@ -19,11 +21,11 @@ describe("uploads", () => {
   beforeEach(async () => void (world = await makeWorld(harness.store, await harness.bucket())))
 
   /** A host that runs by the real clock. */
-  const open = (events: "inbox" | "inline" = "inbox", store = world.store) => uploads({
+  const open = (events: "inbox" | "inline" = "inbox", store = world.store, registered = world.registrations, lease = 60_000) => uploads({
     settings: parseSettings({ ...given, events }), clock: Date.now, log: keptLog(), state: world.state, authority: world.sealer.authority,
-    authenticate: () => Promise.reject(new Error("events have no caller")), registrations: world.registrations,
-    registrar: world.registrar, sealer: { ...world.sealer, store, clock: Date.now }, opener: world.opener,
-  })
+    authenticate: () => Promise.reject(new Error("events have no caller")), registrations: registered,
+    registrar: world.registrar, sealer: { ...world.sealer, store, clock: Date.now, registrations: registered }, opener: world.opener,
+  }, { lease })
 
   const event = (key: string, more: object = {}): UploadEvent => ({ bucket: world.bucket, key, ...more })
   const waiting = async () => (await world.state.list("inbox/")).paths
@@ -39,6 +41,50 @@ describe("uploads", () => {
     expect(await box.accept([event("a"), { bucket: "another", key: "a" }])).toBe(1)
     await box.idle()
     expect([await isSealed("a"), await waiting()]).toEqual([true, []])
+    await box.close()
+  })
+
+  it("of a place that another host has registered 2 seconds ago are sealed, though there was none when this one looked", async () => {
+    await world.registrations.remove(world.bucket, "")
+    await world.store.put(world.ref("a"), Buffer.from("plaintext"))
+    let ahead = 0
+    const here = registrations(world.state, () => Date.now() + ahead, 300)
+    const box = await open("inbox", world.store, here)
+    expect([await here.find(world.bucket, "a"), await box.accept([event("a")])]).toEqual([undefined, 0])
+    await world.register(world.bucket)
+    ahead = 2_000
+    expect(await box.accept([event("a")])).toBe(1)
+    await box.idle()
+    expect([await isSealed("a"), await waiting()]).toEqual([true, []])
+    await box.close()
+  })
+
+  it("that a lost host had accepted are sealed, though there was no registration when this one looked", async () => {
+    await world.registrations.remove(world.bucket, "")
+    await world.store.put(world.ref("a"), Buffer.from("plaintext"))
+    let ahead = 0
+    const here = registrations(world.state, () => Date.now() + ahead, 300)
+    expect(await here.find(world.bucket, "a")).toBeUndefined()
+    await world.register(world.bucket)
+    ahead = 2_000
+    const gone = entries({ state: world.state, clock: Date.now, log: keptLog(), holder: "gone.1", isDead: () => false, lease: 50 })
+    await gone.create(gone.pathFor(Date.now()), event("a"), 0)
+    const box = await open("inbox", world.store, here, 50)
+    await until(async () => (await waiting()).length === 0)
+    expect(await isSealed("a")).toBe(true)
+    await box.close()
+  })
+
+  it("that were accepted while the clock was a year ahead settle from now, once", async () => {
+    await world.register(world.bucket, { settle: 0.3 })
+    await world.store.put(world.ref("a"), Buffer.from("plaintext"))
+    const wrong = Date.now() + 365 * 86_400_000
+    const gone = entries({ state: world.state, clock: () => wrong, log: keptLog(), holder: "gone.1", isDead: () => false, lease: 50 })
+    await gone.create(gone.pathFor(wrong), event("a", { time: wrong }), 0)
+    const box = await open("inbox", world.store, world.registrations, 50)
+    await until(() => isSealed("a"))
+    await box.idle()
+    expect(await waiting()).toEqual([])
     await box.close()
   })
 

@@ -78,7 +78,7 @@ describe("the inbox", () => {
   it("an event may ask for a later time, and is stored all along", async () => {
     let tries = 0
     const state = memoryState()
-    const box = await openInbox({ state, handle: async () => (++tries < 3 ? { due: Date.now() + 5 } : "handled") })
+    const box = await openInbox({ state, handle: async (event) => (++tries < 3 ? { event, due: Date.now() + 5 } : "handled") })
     await box.accept([due("a")])
     for (let waits = 0; tries < 3 && waits < 500; waits++) {
       if (tries < 2) expect((await state.list("inbox/")).paths.length).toBeGreaterThan(0)
@@ -238,6 +238,25 @@ describe("the inbox", () => {
     expect(await others).toBe(2)
     await box.close()
   })
+
+  it("asked to, answers 15,000 events that one look stands for", async () => {
+    const held = door()
+    const state = memoryState()
+    let looks = 0
+    const box = await openInbox({ state, handle: async () => { looks += 1; await held.opened; return "handled" } })
+    const first = box.accept([due("a")], 0)
+    await until(() => looks === 1)
+    const answers = []
+    for (let delivery = 0; delivery < 3; delivery++) { // the memory holds 10,000
+      answers.push(box.accept(Array.from({ length: 5_000 }, () => due("a")), 0))
+      await until(async () => (await state.list("inbox/")).paths.length > 2)
+      await until(async () => (await state.list("inbox/")).paths.length === 2)
+    }
+    held.open()
+    await Promise.all([first, ...answers])
+    expect([looks, (await state.list("inbox/")).paths]).toEqual([2, []])
+    await box.close()
+  }, 30_000)
 
   it("an event that is handled when the host stops is aborted after a while, and stays for the next process", async () => {
     const state = memoryState()

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { registrationRequest, registrations } from "../shared/objects/registrations.ts"
 import { checkedRegistration, type Registrar } from "../shared/objects/register.ts"
 import type { BucketSettings } from "../shared/ports.ts"
+import { countingState } from "./inbox-fixtures.ts"
 import { memoryState } from "./memory-state.ts"
 import { makeWorld, type World } from "./object-fixtures.ts"
 import { localHarness } from "./stores.ts"
@@ -79,6 +80,65 @@ describe("registrations", () => {
     now += 1_000
     expect((await here.find("b", "a/x"))?.prefix).toBe("")
     expect((await here.list()).map(({ prefix }) => prefix)).toEqual(["", "a/b/"])
+  })
+
+  it("whoever would drop what is not registered sees within 2 seconds what was registered elsewhere", async () => {
+    let now = 0
+    const { state, counts } = countingState()
+    const [here, elsewhere] = [registrations(state, () => now, 300), registrations(state, () => now, 300)]
+    const isEnabled = async () => (await here.findRecent("b", "k"))?.enabled
+    expect([await here.find("b", "k"), await isEnabled()]).toEqual([undefined, undefined])
+    await elsewhere.put("b", "", () => ({ ...complete, enabled: false }))
+    now += 1_999
+    expect(await isEnabled()).toBeUndefined()
+    now += 1
+    expect(await isEnabled()).toBe(false)
+    await elsewhere.put("b", "", () => complete)
+    now += 2_000
+    expect(await isEnabled()).toBe(true)
+    expect((await here.find("b", "k"))?.enabled).toBe(true)
+    const before = { ...counts }
+    now += 299_999
+    expect([await isEnabled(), counts]).toEqual([true, before])
+  })
+
+  it("sees at once what it has registered itself", async () => {
+    const here = registrations(memoryState(), () => 0, 300)
+    expect(await here.findRecent("b", "k")).toBeUndefined()
+    await here.put("b", "", () => complete)
+    expect(await here.findRecent("b", "k")).toBeDefined()
+  })
+
+  it("a flood about places that are not registered costs a listing in 2 seconds, and a conditional read for each bucket that is", async () => {
+    let now = 0
+    const { state, counts } = countingState()
+    for (const bucket of ["b", "c"]) await registrations(state, Date.now, 300).put(bucket, "", () => ({ ...complete, enabled: false }))
+    const here = registrations(state, () => now, 300)
+    const costs = async () => {
+      for (const method of ["list", "read", "readIfChanged"] as const) delete counts[method]
+      for (let round = 0; round < 3; round++) {
+        await Promise.all(Array.from({ length: 5_000 }, (_, n) => here.findRecent(["b", "c"][n] ?? `foreign${n % 4_000}`, "k")))
+      }
+      const { list, read, readIfChanged } = counts
+      return { list, read, readIfChanged }
+    }
+    expect(await costs()).toEqual({ list: 1, read: 2 })
+    now += 2_000
+    expect(await costs()).toEqual({ list: 1, readIfChanged: 2 })
+  })
+
+  it("what was read before the clock was set back is read anew, and a read that fails is not remembered", async () => {
+    let now = 86_400_000
+    let isDown = true
+    const state = memoryState()
+    const refuse = () => Promise.reject(new Error("no answer"))
+    const here = registrations({ ...state, list: (...given) => (isDown ? refuse() : state.list(...given)) }, () => now, 300)
+    await expect(here.findRecent("b", "k")).rejects.toThrow("no answer")
+    isDown = false
+    expect(await here.findRecent("b", "k")).toBeUndefined()
+    await registrations(state, () => 0, 300).put("b", "", () => complete)
+    now = 0
+    expect(await here.findRecent("b", "k")).toBeDefined()
   })
 
   it("16 instances that register prefixes of one bucket at once lose none", async () => {

@@ -8,12 +8,12 @@
  * unless that host is dead. The holder inside is the one whose lease runs until `until`; whoever wants it after that
  * takes it by compare-and-swap. The lease begins when the event is due, so that one which is handled in time costs one
  * write and one removal. The hosts' clocks may differ by half a lease; more than that costs a second look at an object,
- * never a loss.
+ * never a loss. A time that is further ahead than any that a clock which is right can have given is not believed.
  */
-import { randomUUID } from "node:crypto"
 import { z } from "zod/mini"
 import { isFailure } from "../errors.ts"
 import type { Clock, Log, Parser, StateStore } from "../ports.ts"
+import { before, nameFor, readName, ROOT } from "./inbox-names.ts"
 import type { UploadEvent } from "./upload-event.ts"
 
 /** An event under the lease of this host. */
@@ -48,6 +48,10 @@ export interface EntriesOptions extends Sharing {
 /** The inbox's documents, as one host sees them. */
 export type Entries = ReturnType<typeof entries>
 
+/** How far ahead an event can be due, in milliseconds: the longest `settle` and the longest pause. What is due later
+ *  was accepted while a clock was wrong, and is due now. */
+export const FURTHEST_MS = 86_400_000 + 3_600_000
+
 const WRITES = 16 // documents being written at once: enough to fill a store's connections; a flood of events waits here
 
 /** The documents in a state store. */
@@ -68,7 +72,13 @@ export function entries({ state, clock, log, holder, isDead, lease }: EntriesOpt
     }
   }
 
-  const isFree = ({ holder: other, until }: Held) => clock() > until + lease / 2 || isDead(other)
+  /** Milliseconds that a lease has to go; none where the clock that gave it was wrong. */
+  function toGo({ until }: Held): number {
+    const left = until - clock()
+    return left > FURTHEST_MS + lease ? -Infinity : left
+  }
+
+  const isFree = (held: Held) => toGo(held) < -lease / 2 || isDead(held.holder)
 
   /** The event, under a lease of this host that has at least half its time to go; `undefined` if it is gone, or
    *  another's. Given what this host already holds, asks the store only where the lease has to be renewed. */
@@ -76,7 +86,7 @@ export function entries({ state, clock, log, holder, isDead, lease }: EntriesOpt
     const found = known ?? await read(path)
     if (!found) return undefined
     const isOurs = found.holder === holder
-    if (isOurs && found.until - clock() >= lease / 2) return found
+    if (isOurs && toGo(found) >= lease / 2) return found
     if (!isOurs && !isFree(found)) return undefined
     const until = clock() + lease
     const etag = await state.replace(path, { event: found.event, tries: found.tries, holder, until }, found.etag)
@@ -85,11 +95,11 @@ export function entries({ state, clock, log, holder, isDead, lease }: EntriesOpt
 
   return {
     /** A name for an event that is due then. */
-    pathFor: (due: number): string => `${ROOT}${digits(due)}-${holder}-${randomUUID()}.json`,
+    pathFor: (due: number): string => nameFor(due, holder),
 
     /** Stores an event under a name from `pathFor`; it is durable when this answers. */
     create: (path: string, event: UploadEvent, tries: number): Promise<Held> => pass(async () => {
-      const until = Math.max(dueOf(path), clock()) + lease
+      const until = Math.max(readName(path).due, clock()) + lease
       const etag = await state.create(path, { event, tries, holder, until })
       if (etag === undefined) throw new Error(`a random name was there already: ${path}`)
       return { path, event, tries, holder, until, etag }
@@ -97,8 +107,9 @@ export function entries({ state, clock, log, holder, isDead, lease }: EntriesOpt
 
     take,
 
-    /** Renews a lease until `end` is called, and calls `lost` once if that fails or another host has the event. */
-    keep(held: Held, lost: () => void): { end(): void } {
+    /** Renews a lease until `end` is called, and calls `lost` once if that fails or another host has the event. `end`
+     *  gives what is held now; `undefined` where only the store knows. */
+    keep(held: Held, lost: () => void): Renewal {
       let current: Held | undefined = held
       let { until } = held
       let ended = false
@@ -108,13 +119,14 @@ export function entries({ state, clock, log, holder, isDead, lease }: EntriesOpt
       }
       async function renew(): Promise<void> {
         let isLost: boolean
+        const known = current
+        current = undefined // while the write is under way, and where its answer is lost, the next try looks
         try {
-          current = await take(held.path, current)
+          current = await take(held.path, known)
           isLost = current === undefined
           until = current?.until ?? until
         } catch (cause) {
           log.warn("the lease of an upload event can't be renewed", { path: held.path, cause })
-          current = undefined // whether the write took effect is not known: the next try looks
           isLost = clock() >= until
         }
         if (ended) return
@@ -125,6 +137,7 @@ export function entries({ state, clock, log, holder, isDead, lease }: EntriesOpt
         end() {
           ended = true
           clearTimeout(timer)
+          return current
         },
       }
     },
@@ -132,40 +145,37 @@ export function entries({ state, clock, log, holder, isDead, lease }: EntriesOpt
     /** Removes what was handled. What another host holds may go too: an event is done by whoever has handled it. */
     remove: (path: string): Promise<void> => state.remove(path),
 
-    /** Names behind `startAfter`, in order, of what is due by `horizon` and may be this host's: what it or a dead one
-     *  has accepted, and what others accepted so long ago that their first lease has ended. */
+    /** Names behind `startAfter`, in order, of what is due by `horizon`, or so late that it is due now, and may be
+     *  this host's: what it or a dead one has accepted, and what others accepted so long ago that their first lease has
+     *  ended. */
     async *ready(startAfter: string, horizon: number): AsyncGenerator<string, undefined> {
+      const furthest = clock() + FURTHEST_MS
+      const isLater = (due: number) => due > horizon && due <= furthest
       const dead = new Map<string, boolean>([[holder, true], ["", true]]) // what has no holder is anybody's
       for (let after = startAfter, more = true; more; ) {
         const page = await state.list(ROOT, after === "" ? {} : { startAfter: after })
         for (const path of page.paths) {
-          if (dueOf(path) > horizon) return undefined
-          const accepted = holderOf(path)
+          const { due, holder: accepted } = readName(path)
+          if (isLater(due)) continue
           if (!dead.has(accepted)) dead.set(accepted, isDead(accepted))
-          const isOpen = dead.get(accepted) || dueOf(path) + lease * 1.5 < clock()
+          const isOpen = dead.get(accepted) || due > furthest || due + lease * 1.5 < clock()
           if (isOpen && !unreadable.has(path)) yield path
         }
         more = page.more && page.paths.length > 0
         after = page.paths.at(-1) ?? after
+        if (isLater(readName(after).due)) after = before(furthest + 1) // + 1: never back
       }
       return undefined
     },
   }
 }
 
-/** When the event with this name is due; 0 for a name that is not ours. */
-export const dueOf = (path: string): number => Number(partsOf(path)?.[1] ?? 0)
+/** A lease that is being renewed. */
+export interface Renewal {
+  end(): Held | undefined
+}
 
-/** A name that sorts before all that are due when this one is. */
-export const justBefore = (path: string): string => `${ROOT}${digits(dueOf(path))}`
-
-const ROOT = "inbox/"
 const MOST_UNREADABLE = 10_000 // names remembered; beyond that they are read, and logged, anew
-
-const digits = (due: number): string => String(Math.ceil(due)).padStart(14, "0") // until the year 5138
-
-const holderOf = (path: string): string => partsOf(path)?.[2] ?? ""
-const partsOf = (path: string) => /^inbox\/(\d{14})-([\w.]+)-[0-9a-f-]{36}\.json$/.exec(path)
 
 const upload: Parser<UploadEvent> = z.object({
   bucket: z.string(), key: z.string(), size: z.exactOptional(z.number()), etag: z.exactOptional(z.string()),

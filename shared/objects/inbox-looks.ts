@@ -3,8 +3,9 @@ import type { Log } from "../ports.ts"
 import type { Entries, Held } from "./inbox-entries.ts"
 import type { UploadEvent } from "./upload-event.ts"
 
-/** How handling went: done; failed, to be tried again after a pause that grows; or to be handled at a later time. */
-export type Handled = "handled" | "failed" | { readonly due: number }
+/** How handling went: done; failed, to be tried again after a pause that grows; or to be handled at a later time,
+ *  as this event. */
+export type Handled = "handled" | "failed" | { readonly event: UploadEvent; readonly due: number }
 
 /** What looks are made with. */
 export interface LookOptions {

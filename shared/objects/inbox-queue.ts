@@ -1,5 +1,5 @@
 /** What an inbox holds in memory: entries by when they are to be taken up, and never more than so many. */
-import type { Held } from "./inbox-entries.ts"
+import { FURTHEST_MS, type Held } from "./inbox-entries.ts"
 
 /** An entry of the inbox in the memory of a host. */
 export interface Entry {
@@ -8,15 +8,15 @@ export interface Entry {
   readonly at: number
   /** Absent for what was found in a listing: read when it is taken up. */
   readonly held?: Held
-  /** Called when it has left the memory of this host. */
-  readonly left?: () => void
+  /** Called when it has left the memory of this host: by all that wait for it, and for what it stands for. */
+  readonly left?: readonly (() => void)[]
 }
 
 /** A queue of entries, and the names of all that are in memory: waiting, being stored or being handled. */
 export interface EntryQueue {
   /** Queues an entry. Where that is one too many, the latest leaves. */
   add(entry: Entry): void
-  /** Takes out the earliest, if its time has come. */
+  /** Takes out the earliest, if its time has come, or one so late that it is due now. */
   next(now: number): Entry | undefined
   /** When the earliest is to be taken up; `Infinity` if there is none. */
   earliest(): number
@@ -40,7 +40,7 @@ export function entryQueue(room: number, overflow: (path: string) => void): Entr
 
   function leave({ path, left }: Pick<Entry, "path" | "left">): void {
     names.delete(path)
-    left?.()
+    for (const call of left ?? []) call()
   }
 
   return {
@@ -52,7 +52,10 @@ export function entryQueue(room: number, overflow: (path: string) => void): Entr
       leave(latest)
       overflow(latest.path)
     },
-    next: (now) => ((queue[0]?.at ?? Infinity) <= now ? queue.shift() : undefined),
+    next(now) {
+      if ((queue[0]?.at ?? Infinity) <= now) return queue.shift()
+      return (queue.at(-1)?.at ?? 0) > now + FURTHEST_MS ? queue.pop() : undefined
+    },
     earliest: () => queue[0]?.at ?? Infinity,
     isFullBefore: (at) => queue.length >= room && (queue.at(-1)?.at ?? 0) <= at,
     hasRoom: () => queue.length < room / 2,

@@ -1,11 +1,13 @@
 /**
  * The inbox of a Node host: an upload event that was accepted is stored, and stays stored until it was handled, by
  * this host or by another one on the same state store. Events are taken up as they become due, several at once, but
- * never two of one object: an event is only a hint, so those that come while their object is being looked at are done
- * by one more look.
+ * on one host never two of one object: an event is only a hint, so those that come while their object is being looked
+ * at are done by one more look, and stay with this host until then. Events of one object that several hosts accept,
+ * or that wait for room until their lease has ended, may be looked at together; sealing is safe against that.
  */
-import { dueOf, entries, justBefore, type EntriesOptions, type Held } from "./inbox-entries.ts"
+import { entries, type EntriesOptions, type Held, type Renewal } from "./inbox-entries.ts"
 import { inboxLooks, type Handled, type LookOptions } from "./inbox-looks.ts"
+import { before, readName } from "./inbox-names.ts"
 import { entryQueue, type Entry } from "./inbox-queue.ts"
 import type { UploadEvent } from "./upload-event.ts"
 
@@ -27,6 +29,17 @@ export interface InboxOptions extends EntriesOptions, LookOptions {
   readonly concurrency: number
 }
 
+/** An entry under the lease of this host. */
+type Taken = Entry & { readonly held: Held }
+
+/** What waits for the next look at its object: its lease is renewed, and it stands for all that waited before it. */
+interface Waiting {
+  readonly path: string
+  readonly at: number
+  readonly left: (() => void)[]
+  readonly renewal: Renewal
+}
+
 const HELD = 10_000 // entries in memory, about 1 KiB each; what is beyond that waits in the state store alone
 const PAUSE_MS = 30_000 // after a first failure; doubles with each
 const LONGEST_PAUSE_MS = 3_600_000
@@ -36,7 +49,7 @@ export async function inbox(options: InboxOptions): Promise<Inbox> {
   const { clock, log, lease } = options
   const documents = entries(options)
   const queue = entryQueue(HELD, noteBeyond)
-  const busy = new Map<string, Entry | undefined>() // objects being looked at, and what waits for the next look
+  const busy = new Map<string, Waiting | undefined>() // objects being looked at, and what waits for the next look
   const looks = inboxLooks(options, documents)
   const idlers: (() => void)[] = []
   let running = 0
@@ -62,8 +75,8 @@ export async function inbox(options: InboxOptions): Promise<Inbox> {
       for await (const path of documents.ready(startAfter, horizon)) {
         if (closed) return
         if (queue.has(path)) continue
-        if (queue.isFullBefore(dueOf(path))) return noteBeyond(path)
-        enqueue({ path, at: dueOf(path) })
+        if (queue.isFullBefore(readName(path).due)) return noteBeyond(path)
+        enqueue({ path, at: readName(path).due })
       }
     } catch (cause) {
       log.error("the inbox can't be listed", { cause })
@@ -76,13 +89,14 @@ export async function inbox(options: InboxOptions): Promise<Inbox> {
   function pump(): void {
     clearTimeout(timer)
     if (closed) return
+    nextScan = Math.min(nextScan, clock() + lease) // the clock may have been set back
     while (running < options.concurrency) {
       const entry = queue.next(clock())
       if (!entry) break
       void run(entry)
     }
     if (!scanning && clock() >= nextScan) void scan("").then(pump)
-    else if (!scanning && beyond !== undefined && queue.hasRoom()) void scan(justBefore(beyond)).then(pump)
+    else if (!scanning && beyond !== undefined && queue.hasRoom()) void scan(before(readName(beyond).due)).then(pump)
     const next = Math.min(scanning ? Infinity : nextScan, running < options.concurrency ? queue.earliest() : Infinity)
     timer = setTimeout(pump, Math.min(Math.max(0, next - clock()), lease))
     if (isIdle()) for (const resolve of idlers.splice(0)) resolve()
@@ -106,7 +120,7 @@ export async function inbox(options: InboxOptions): Promise<Inbox> {
     }
   }
 
-  async function lookOrWait(entry: Entry & { readonly held: Held }): Promise<void> {
+  async function lookOrWait(entry: Taken): Promise<void> {
     const object = JSON.stringify([entry.held.event.bucket, entry.held.event.key])
     if (busy.has(object)) return await waitFor(object, entry)
     busy.set(object, undefined)
@@ -116,19 +130,22 @@ export async function inbox(options: InboxOptions): Promise<Inbox> {
     } finally {
       const next = busy.get(object)
       busy.delete(object)
-      if (next) enqueue(next)
+      if (next) enqueue(takenUp(next))
     }
   }
 
   /** One event is enough to wait for the next look, which begins after all that came before it were accepted. */
-  async function waitFor(object: string, entry: Entry): Promise<void> {
-    const before = busy.get(object)
-    busy.set(object, before?.left ? { ...entry, left: () => { before.left?.(); entry.left?.() } } : entry)
-    if (!before) return
-    await documents.remove(before.path).catch((cause: unknown) => {
-      log.warn("an upload event that another one stands for can't be removed", { path: before.path, cause })
+  async function waitFor(object: string, entry: Taken): Promise<void> {
+    const last = busy.get(object)
+    last?.renewal.end()
+    const left = last?.left ?? []
+    for (const call of entry.left ?? []) left.push(call)
+    busy.set(object, { path: entry.path, at: entry.at, left, renewal: documents.keep(entry.held, () => undefined) })
+    if (!last) return
+    await documents.remove(last.path).catch((cause: unknown) => {
+      log.warn("an upload event that another one stands for can't be removed", { path: last.path, cause })
     })
-    queue.leave({ path: before.path })
+    queue.leave({ path: last.path })
   }
 
   async function finish(held: Held, result: Handled): Promise<void> {
@@ -140,14 +157,14 @@ export async function inbox(options: InboxOptions): Promise<Inbox> {
   async function putOff({ event, tries }: Held, result: Exclude<Handled, "handled">): Promise<void> {
     const pause = Math.min(PAUSE_MS * 2 ** tries, LONGEST_PAUSE_MS)
     if (result === "failed") enqueue(await store(event, clock() + pause, tries + 1))
-    else enqueue(await store(event, result.due, tries))
+    else enqueue(await store(result.event, result.due, tries))
   }
 
   async function store(event: UploadEvent, due: number, tries: number): Promise<Entry> {
     const path = documents.pathFor(Math.max(due, clock()))
     queue.note(path)
     try {
-      return { path, at: dueOf(path), held: await documents.create(path, event, tries) }
+      return { path, at: readName(path).due, held: await documents.create(path, event, tries) }
     } catch (error) {
       queue.leave({ path })
       throw error
@@ -163,7 +180,7 @@ export async function inbox(options: InboxOptions): Promise<Inbox> {
       const stored = await Promise.allSettled(events.map(async ({ event, due }) => {
         const entry = await store(event, due, 0)
         if (entry.at > last) return enqueue(entry)
-        followed.push(new Promise((left) => enqueue({ ...entry, left })))
+        followed.push(new Promise((left) => enqueue({ ...entry, left: [left] })))
       }))
       pump()
       const failed = stored.find((one) => one.status === "rejected")
@@ -185,4 +202,10 @@ export async function inbox(options: InboxOptions): Promise<Inbox> {
       for (const resolve of idlers.splice(0)) resolve()
     },
   }
+}
+
+/** The entry of what has waited, as it is held now. */
+function takenUp({ path, at, left, renewal }: Waiting): Entry {
+  const held = renewal.end()
+  return { path, at, left, ...(held ? { held } : {}) }
 }

@@ -68,6 +68,10 @@ export type Registration = StoredRegistration & { readonly rootKeys: readonly st
 export interface Registrations {
   /** The registration with the longest prefix of this key, at most the cache limit old. */
   find(bucket: string, key: string): Promise<Registration | undefined>
+  /** As `find`, for whoever drops what is not registered: that there is none, or that it is not enabled, was so at most
+   *  2 seconds ago. However many ask about however many buckets, that costs one listing of the registered buckets in 2
+   *  seconds, and for each of these one conditional read. */
+  findRecent(bucket: string, key: string): Promise<Registration | undefined>
   /** Exactly this one, read now. */
   get(bucket: string, prefix: string): Promise<Registration | undefined>
   /** All of one bucket, or of every bucket, read now. */
@@ -80,24 +84,53 @@ export interface Registrations {
 
 /** Registrations in a state store. `cacheSeconds`: how old a document that `find` goes by may be. */
 export function registrations(state: StateStore, clock: Clock, cacheSeconds: number): Registrations {
-  const cache = new Map<string, { readonly until: number; readonly etag: string | undefined; readonly all: readonly Registration[] }>()
+  const cache = new Map<string, Remembered<Loaded>>()
+  const listings = new Map<string, Remembered<ReadonlySet<string>>>()
+  const limit = cacheSeconds * 1_000
+  const recent = Math.min(RECENT_MS, limit)
 
-  let changes = 0 // a read that began before a change must not be remembered behind it
+  /** Age counts from before the request. What was asked before the clock was set back is too old. */
+  function isYoung({ began }: Remembered<unknown>, most: number): boolean {
+    const age = clock() - began
+    return age >= 0 && age < most
+  }
 
-  async function cached(bucket: string): Promise<readonly Registration[]> {
-    const known = cache.get(bucket)
-    if (known && clock() < known.until) return known.all
-    const until = clock() + cacheSeconds * 1_000 // counted from before the read: never older than the limit
-    const before = changes
-    const document = known?.etag === undefined
+  /** An answer that is at most so many milliseconds old: one request for all who ask meanwhile. */
+  async function remembered<T>(
+    answers: Map<string, Remembered<T>>, name: string, most: number, ask: (known?: Remembered<T>) => Promise<T>,
+  ): Promise<T> {
+    const known = answers.get(name)
+    if (known && isYoung(known, most)) return await known.answer
+    const entry = { began: clock(), answer: ask(known) }
+    if (answers.size >= CACHED_BUCKETS) answers.clear()
+    answers.set(name, entry)
+    try {
+      return await entry.answer
+    } catch (error) {
+      if (answers.get(name) === entry) answers.delete(name)
+      throw error
+    }
+  }
+
+  const cached = async (bucket: string, most: number) =>
+    (await remembered(cache, bucket, most, (known) => load(bucket, known))).all
+
+  async function load(bucket: string, known: Remembered<Loaded> | undefined): Promise<Loaded> {
+    const before = await known?.answer.catch(() => undefined)
+    const document = before?.etag === undefined
       ? await state.read(pathOf(bucket), bucketDocument)
-      : await state.readIfChanged(pathOf(bucket), bucketDocument, known.etag)
-    const entry = document === "unchanged" && known
-      ? { ...known, until }
-      : { until, etag: (document as Stored)?.etag, all: allIn((document as Stored)?.value) }
-    if (cache.size >= CACHED_BUCKETS) cache.clear()
-    if (before === changes) cache.set(bucket, entry)
-    return entry.all
+      : await state.readIfChanged(pathOf(bucket), bucketDocument, before.etag)
+    if (document === "unchanged") return before ?? NOTHING
+    return document ? { etag: document.etag, all: allIn(document.value) } : NOTHING
+  }
+
+  /** Paths of all documents there are. */
+  const listed = () => remembered(listings, "", recent, async () => new Set(await allPaths(state)))
+
+  /** What this instance has changed, it sees at once. */
+  function forget(bucket: string): void {
+    cache.delete(bucket)
+    listings.clear()
   }
 
   async function change(
@@ -113,19 +146,19 @@ export function registrations(state: StateStore, clock: Clock, cacheSeconds: num
       const done = document
         ? await state.replace(pathOf(bucket), value, document.etag)
         : await state.create(pathOf(bucket), value)
-      changes += 1
-      cache.delete(bucket)
+      forget(bucket)
       if (done !== undefined) return allIn(value)
     }
     throw new Failure("conflict", "others are changing this bucket's registrations; try again")
   }
 
   return {
-    async find(bucket, key) {
-      const fitting = (await cached(bucket)).filter(({ prefix }) => key.startsWith(prefix))
-      return fitting.reduce<Registration | undefined>(
-        (best, next) => (best && best.prefix.length >= next.prefix.length ? best : next), undefined,
-      )
+    find: async (bucket, key) => longestFor(key, await cached(bucket, limit)),
+    async findRecent(bucket, key) {
+      const known = cache.get(bucket)
+      const found = known && isYoung(known, limit) ? longestFor(key, (await known.answer).all) : undefined
+      if (found?.enabled) return found
+      return (await listed()).has(pathOf(bucket)) ? longestFor(key, await cached(bucket, recent)) : undefined
     },
     async get(bucket, prefix) {
       const document = await state.read(pathOf(bucket), bucketDocument)
@@ -162,8 +195,26 @@ const allIn = (document: BucketDocument | undefined): readonly Registration[] =>
 
 const withoutRootKeys = ({ rootKeys: _, ...stored }: StoredRegistration & { rootKeys?: unknown }): StoredRegistration => stored
 
-type Stored = { readonly etag: string; readonly value: BucketDocument } | undefined
+/** The registration with the longest prefix of this key. */
+const longestFor = (key: string, all: readonly Registration[]): Registration | undefined =>
+  all.filter(({ prefix }) => key.startsWith(prefix)).reduce<Registration | undefined>(
+    (best, next) => (best && best.prefix.length >= next.prefix.length ? best : next), undefined,
+  )
 
+/** What was asked of the state store, and when; the answer may still be on its way. */
+interface Remembered<T> {
+  readonly began: number
+  readonly answer: Promise<T>
+}
+
+interface Loaded {
+  readonly etag: string | undefined
+  readonly all: readonly Registration[]
+}
+
+const NOTHING: Loaded = { etag: undefined, all: [] }
+
+const RECENT_MS = 2_000 // how long uploads may be missed after a registration elsewhere; what a flood costs
 const CACHED_BUCKETS = 1_000 // an instance that meets more starts its cache anew
 const CAS_ATTEMPTS = 20
 
