@@ -4,6 +4,7 @@ import { unlinkSync } from "node:fs"
 import { link, lstat, open, rename, writeFile, type FileHandle } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { Failure } from "../shared/errors.ts"
+import { syncFolder } from "../shared/store/local-bodies.ts"
 import { remark } from "./output.ts"
 
 /** A file under way. */
@@ -78,12 +79,6 @@ async function publish(path: string, target: string, force: boolean): Promise<vo
   await syncFolder(dirname(target)).catch((error: unknown) => {
     remark(`${target} is there, but a loss of power now may undo that: its folder can't be synced: ${codeOf(error)}`)
   })
-}
-
-/** A new name is durable only once its folder is. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r")
-  await folder.sync().finally(() => folder.close())
 }
 
 const isThere = (target: string) => new Failure("conflict", `${target} is there already; --force replaces it`)

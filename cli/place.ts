@@ -6,17 +6,19 @@ import { printable } from "./output.ts"
 /** True for what names a place in a bucket, and no file. */
 export const isPlace = (text: string): boolean => text.startsWith("s3://")
 
+const placeForm = /^s3:\/\/([a-zA-Z0-9][a-zA-Z0-9._-]{1,254})(?:\/(.*))?$/s
+
 /** A bucket, and maybe a prefix of its keys. Throws `bad-field` for what is none. */
 export function parseBucketPlace(text: string): { readonly bucket: string; readonly prefix: string } {
-  const [, bucket, prefix = ""] = /^s3:\/\/([a-zA-Z0-9][a-zA-Z0-9._-]{1,254})(?:\/(.*))?$/s.exec(text) ?? []
+  const [, bucket, prefix = ""] = placeForm.exec(text) ?? []
   if (bucket !== undefined) return { bucket, prefix }
   throw usageFailure(`${printable(text)} is no place: write s3://bucket or s3://bucket/prefix`)
 }
 
 /** One object. Throws `bad-field` for what is none. */
 export function parseObjectPlace(text: string): ObjectRef {
-  const [, bucket, key] = /^s3:\/\/([a-zA-Z0-9][a-zA-Z0-9._-]{1,254})\/(.+)$/s.exec(text) ?? []
-  if (bucket !== undefined && key !== undefined) return { bucket, key }
+  const [, bucket, key] = placeForm.exec(text) ?? []
+  if (bucket !== undefined && key) return { bucket, key }
   throw usageFailure(`${printable(text)} is no object: write s3://bucket/key`)
 }
 

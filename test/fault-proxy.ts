@@ -1,6 +1,6 @@
 /** A proxy between a store client and a real store that breaks what a network and a busy store break. */
 import { createServer, request, type IncomingMessage, type ServerResponse } from "node:http"
-import type { AddressInfo, Socket } from "node:net"
+import type { AddressInfo } from "node:net"
 import { once } from "node:events"
 
 /** What the proxy does to one request. Where it says `after`, the store has done what was asked. */
@@ -44,11 +44,6 @@ export async function faultProxy(endpoint: string): Promise<FaultProxy> {
     seen.push({ method, target: incoming.url ?? "", fault: fault.kind })
     serve(endpoint, incoming, outgoing, fault).catch(() => outgoing.destroy())
   })
-  const sockets = new Set<Socket>()
-  server.on("connection", (socket) => {
-    sockets.add(socket)
-    socket.once("close", () => sockets.delete(socket))
-  })
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
   return {
@@ -61,9 +56,10 @@ export async function faultProxy(endpoint: string): Promise<FaultProxy> {
       planned = { methods, faults: [...faults] }
     },
     async close() {
-      for (const socket of sockets) socket.destroy()
+      const closed = once(server, "close")
       server.close()
-      await once(server, "close")
+      server.closeAllConnections()
+      await closed
     },
   }
 }

@@ -1,7 +1,7 @@
 /** A relay between a store and the events endpoint of a server: it counts what is told, and can refuse. */
 import { once } from "node:events"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
-import type { AddressInfo, Socket } from "node:net"
+import type { AddressInfo } from "node:net"
 
 /** An open relay. */
 export interface Gate {
@@ -24,7 +24,6 @@ interface Told {
 export async function openGate(upstream: () => string): Promise<Gate> {
   const told: Told[] = []
   const refused: Told[] = []
-  const sockets = new Set<Socket>()
   let toRefuse = 0
 
   async function relay(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -42,10 +41,6 @@ export async function openGate(upstream: () => string): Promise<Gate> {
   }
 
   const server = createServer((request, response) => void relay(request, response))
-  server.on("connection", (socket) => {
-    sockets.add(socket)
-    socket.once("close", () => sockets.delete(socket))
-  })
   server.listen(0, "127.0.0.1")
   await once(server, "listening")
   return {
@@ -56,7 +51,7 @@ export async function openGate(upstream: () => string): Promise<Gate> {
     async close() {
       const closed = once(server, "close")
       server.close()
-      for (const socket of sockets) socket.destroy()
+      server.closeAllConnections()
       await closed
     },
   }

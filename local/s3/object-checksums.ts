@@ -1,15 +1,9 @@
 /** The checksums that objects and parts keep (S3 user guide, "Checking object integrity"): in headers and in XML. */
-import type { ChecksumAlgorithm, ChecksumKind, StoredChecksum } from "../../shared/ports.ts"
-import { checksumAlgorithms, checksumElement } from "../../shared/store/s3-checksums.ts"
+import type { ChecksumAlgorithm, StoredChecksum } from "../../shared/ports.ts"
+import { checksumAlgorithms, checksumElement, checksumTypeNames } from "../../shared/store/s3-checksums.ts"
 import type { Call } from "./call.ts"
 import { S3Error } from "./errors.ts"
 import type { Element } from "./xml.ts"
-
-/** How S3 names the two types. */
-export const checksumTypeNames: Readonly<Record<ChecksumKind["type"], string>> = {
-  full: "FULL_OBJECT",
-  composite: "COMPOSITE",
-}
 
 /** A checksum in the headers of an answer. That of a part is told without its type. */
 export function checksumHeaders(

@@ -1,12 +1,12 @@
 /** The checksum of an object uploaded in parts (S3 reference, CreateMultipartUpload and CompleteMultipartUpload). */
 import type { ChecksumAlgorithm, ChecksumKind, Part, StoredChecksum } from "../../shared/ports.ts"
-import { checksumAlgorithms, checksumElement } from "../../shared/store/s3-checksums.ts"
+import { checksumAlgorithms, checksumElement, checksumTypeNames } from "../../shared/store/s3-checksums.ts"
 import type { XmlElement } from "../../shared/store/xml.ts"
 import type { Call } from "./call.ts"
 import { algorithms } from "./checksums.ts"
 import { combinable, combineCrcs } from "./crc-combination.ts"
 import { S3Error } from "./errors.ts"
-import { checksumAlgorithmOf, checksumTypeNames } from "./object-checksums.ts"
+import { checksumAlgorithmOf } from "./object-checksums.ts"
 import { textOf, type Element } from "./xml.ts"
 
 /** The kind of checksum that an upload is begun with. Throws `InvalidRequest`. */

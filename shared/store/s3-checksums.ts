@@ -6,6 +6,12 @@ import { textOf, type XmlElement } from "./xml.ts"
 /** The algorithms that S3 offers beside the ETag. */
 export const checksumAlgorithms: readonly ChecksumAlgorithm[] = ["crc32", "crc32c", "crc64nvme", "sha1", "sha256"]
 
+/** How S3 names the two types. */
+export const checksumTypeNames: Readonly<Record<ChecksumKind["type"], string>> = {
+  full: "FULL_OBJECT",
+  composite: "COMPOSITE",
+}
+
 /** The header that has the store check the bytes. None for a stream, whose checksum is known too late for a header. */
 export function bodyChecksum(body: Body, checksum: (() => StoredChecksum | undefined) | undefined): Header[] {
   const known = body instanceof Uint8Array ? checksum?.() : undefined
@@ -28,7 +34,7 @@ export function checksumKindOf(element: XmlElement): ChecksumKind | undefined {
   const algorithm = checksumAlgorithms.find((name) => name === named)
   if (!algorithm) return undefined
   // S3 user guide, "Checking object integrity": composite is the default, and there is none of CRC-64.
-  const full = textOf(element, "ChecksumType") === "FULL_OBJECT" || algorithm === "crc64nvme"
+  const full = textOf(element, "ChecksumType") === checksumTypeNames.full || algorithm === "crc64nvme"
   return { algorithm, type: full ? "full" : "composite" }
 }
 
@@ -46,5 +52,4 @@ export function partChecksumOf(part: XmlElement): StoredChecksum | undefined {
 
 const valueHeader = ({ algorithm, value }: StoredChecksum): Header => [`x-amz-checksum-${algorithm}`, value]
 
-const typeHeader = ({ type }: ChecksumKind): Header =>
-  ["x-amz-checksum-type", type === "full" ? "FULL_OBJECT" : "COMPOSITE"]
+const typeHeader = ({ type }: ChecksumKind): Header => ["x-amz-checksum-type", checksumTypeNames[type]]
