@@ -19,6 +19,7 @@ const put = endpoint({
   maxBody: 16 * 1024, body: { kind: "json", parser: registrationRequest }, errors: "own",
   async run(call: Call<RegistrationRequest>, context: ObjectsContext) {
     const target = { ...targetOf(call), by: call.caller.subject.iamId }
+    await checkRightThere(call, context)
     const make = await checkedRegistration(context.registrar, target, call.body)
     let status = 201
     const stored = await context.registrations.put(target.bucket, target.prefix, (present) => {
@@ -30,6 +31,15 @@ const put = endpoint({
     return json(status, stored, { etag: `"${etagOf(stored)}"` })
   },
 })
+
+/** Where objects are to be sealed into another bucket, its registration is used, too. */
+async function checkRightThere({ body: { mode }, caller }: Call<RegistrationRequest>, context: ObjectsContext): Promise<void> {
+  if (typeof mode !== "object") return
+  const { settings: { account, storeInstance }, authority } = context
+  const destination = bucketCrn(account, storeInstance, mode.destination)
+  const { allowed } = await authority.decide(caller.subject, "bucketseal.registrations.write", destination)
+  if (!allowed) throw new Failure("forbidden", `not allowed: bucketseal.registrations.write on ${destination}`)
+}
 
 const get = endpoint({
   method: "GET", path: "/registrations/:bucket", action: "bucketseal.registrations.read", resource: bucketResource,

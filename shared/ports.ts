@@ -117,7 +117,7 @@ export type EtagForm = "quoted" | "unquoted"
 export interface WriteOptions extends RequestOptions {
   readonly condition?: WriteCondition
   /** The checksum of the bytes, to be kept beside them; called once, when they have been read to their end. A store that
-   *  keeps none, or would need it sooner, ignores it. */
+   *  keeps none, or would need it sooner, ignores it; one that checks it throws `store-refused` where it is wrong. */
   readonly checksum?: () => StoredChecksum | undefined
   readonly attributes?: Partial<Attributes>
   readonly tags?: readonly Tag[]
@@ -156,6 +156,8 @@ export interface ListedVersion extends ListedObject {
   readonly latest: boolean
   /** A delete marker: its size is 0 and its ETag empty. */
   readonly marker: boolean
+  /** As `BucketSettings` names one; absent where the store does not say. */
+  readonly owner?: string
 }
 
 /** Where a listing of versions or of uploads goes on: behind this version or upload, or, without one, behind the key. */
@@ -203,6 +205,17 @@ export interface DeleteOptions extends RequestOptions {
   readonly condition?: Extract<WriteCondition, { ifMatch: string }>
 }
 
+/** What a copy takes over, and on which conditions. Tags are kept always. */
+export interface CopyOptions extends RequestOptions {
+  /** The ETag that the source must have. */
+  readonly ifMatch?: string
+  /** On the current version of the target. */
+  readonly condition?: WriteCondition
+  /** Written instead of all the source's attributes; where this is absent they are kept, but for storage class and
+   *  redirect, which each write names for itself (S3 reference, CopyObject). */
+  readonly attributes?: Partial<Attributes>
+}
+
 /** One page of a listing, in ascending order of the keys' UTF-8 bytes. */
 export interface ListPage {
   readonly objects: readonly ListedObject[]
@@ -237,6 +250,12 @@ export interface ObjectStore {
    *  hold throws `precondition-failed`, also when the key is missing under `ifMatch`; one that lost a race may throw
    *  `conflict`. Must not answer before the bytes are durable. A write with a condition is never blindly repeated. */
   put(ref: ObjectRef, body: Body, options?: WriteOptions): Promise<WriteResult>
+  /** Makes the target of the source's bytes, attributes and tags, whole or not at all; `undefined` if there is no source. A
+   *  condition that does not hold, on either, throws `precondition-failed`; so may a missing source where one is given.
+   *  `conflict` as for `put`. Stores without these conditions copy all the same. */
+  copy(
+    source: ObjectRef & { readonly versionId?: string }, target: ObjectRef, options?: CopyOptions,
+  ): Promise<WriteResult | undefined>
   /** Removes the object, or exactly the version named. Removing what is not there succeeds. A condition that does not hold
    *  throws `precondition-failed`, also when there is no object; stores without this condition delete all the same. */
   delete(ref: ObjectRef, options?: DeleteOptions): Promise<DeleteResult>
@@ -328,8 +347,18 @@ export type Versioning = "off" | "enabled" | "suspended"
 /** What a bucket is set to, as far as sealing in it depends on it. `unknown`: the store refused to say. */
 export interface BucketSettings {
   readonly versioning: Versioning | "unknown"
+  /** Whether removing a version takes a code that only a person has. */
+  readonly mfaDelete: boolean | "unknown"
   readonly objectLock: boolean | "unknown"
+  /** Whether what is written is locked without asking for it. */
+  readonly defaultRetention: boolean | "unknown"
   readonly replicated: boolean | "unknown"
+  /** Whether writes are told to somebody. */
+  readonly notifies: boolean | "unknown"
+  /** Whether the bucket has a policy. */
+  readonly policy: boolean | "unknown"
+  /** The store's name for the bucket's owner; absent where it does not say. */
+  readonly owner?: string
   /** The location constraint or region the store reports; absent where it reports none. */
   readonly location?: string
   /** Rules that expire objects or move them to an archive class: the prefix of each. */

@@ -1,122 +1,258 @@
-import { createHash } from "node:crypto"
+import { randomBytes } from "node:crypto"
+import { CreateBucketCommand, PutBucketPolicyCommand, PutObjectLockConfigurationCommand } from "@aws-sdk/client-s3"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { Failure } from "../shared/errors.ts"
-import type { Body, ObjectStore, Store, WriteOptions } from "../shared/ports.ts"
-import { PROBE_PREFIX, probe, unsafeBecause } from "../shared/store/probe.ts"
-import { counted } from "./key-fixtures.ts"
+import type { BucketSettings, Store, Versioning } from "../shared/ports.ts"
+import { PROBE_PREFIX, probe } from "../shared/store/probe.ts"
+import { properties, type ProbeReport, type Property } from "../shared/store/probe-report.ts"
+import { reportLines } from "../shared/store/probe-text.ts"
+import { isRefusal, removalFor, strategyFor } from "../shared/store/strategy.ts"
+import { failingAfter, lies, lying, type Allowed } from "./lying-stores.ts"
+import { rgwFromEnvironment, rgwHarness, rgwSdk, rgwStore, withoutRgw, type Rgw } from "./rgw.ts"
 import type { Harness } from "./store-contract.ts"
-import { stores } from "./stores.ts"
+import { localHarness, stores } from "./stores.ts"
 
-/** A store with one lie about writes. */
-const lying = (store: Store, lie: (options: WriteOptions | undefined) => WriteOptions | undefined): ObjectStore =>
-  ({ ...store, put: (ref, body, options) => store.put(ref, body, lie(options)) })
+const SMALL = 1024
+const LARGE = 6 * 2 ** 30
 
-const without = (options: WriteOptions | undefined): WriteOptions => {
-  const { condition: _, ...rest } = options ?? {}
-  return rest
+/** A bucket with this versioning. */
+async function bucketOf({ store, bucket }: Harness, versioning: Versioning): Promise<string> {
+  const name = await bucket()
+  if (versioning !== "off") await store.setVersioning(name, "enabled")
+  if (versioning === "suspended") await store.setVersioning(name, "suspended")
+  return name
 }
 
-const isCreate = (options?: WriteOptions) => options?.condition !== undefined && "ifNoneMatch" in options.condition
-const isMatch = (options?: WriteOptions) => options?.condition !== undefined && "ifMatch" in options.condition
+/** What a probed bucket may be used for. */
+function allowedBy(report: ProbeReport): Allowed[] {
+  const removal = removalFor(report)
+  const may: readonly (readonly [Allowed, boolean])[] = [
+    ["in-place", !isRefusal(strategyFor(report, "in-place", SMALL))],
+    ["large", !isRefusal(strategyFor(report, "in-place", LARGE))],
+    ["vault", !isRefusal(strategyFor(report, "vault", SMALL))],
+    ["source", !isRefusal(removal)],
+    ["removed", removal === "version" || removal === "if-match"],
+  ]
+  return may.filter(([, allowed]) => allowed).map(([name]) => name)
+}
 
-const lies: readonly [what: string, lie: (store: Store) => ObjectStore, says: string | undefined][] = [
-  ["ignores every condition", (store) => lying(store, without), "If-None-Match"],
-  ["ignores If-None-Match", (store) => lying(store, (options) => isCreate(options) ? without(options) : options), "If-None-Match"],
-  ["ignores If-Match", (store) => lying(store, (options) => isMatch(options) ? without(options) : options), "stale ETag"],
-  ["makes missing objects under If-Match", (store) => ({
+const failed = (report: ProbeReport): Property[] => properties.filter((name) => report[name] === false)
+
+/** What is put, by key, and how large it is at most. */
+function watching(store: Store) {
+  const keys = new Set<string>()
+  let largest = 0
+  const seen = (key: string, size = 0) => {
+    keys.add(key)
+    largest = Math.max(largest, size)
+  }
+  const watched: Store = {
     ...store,
-    async put(ref, body, options) {
-      const there = isMatch(options) ? await store.head(ref) : true
-      return store.put(ref, body, there ? options : without(options))
-    },
-  }), "would undo deletes"],
-  ["refuses every If-Match", (store) => ({
-    ...store,
-    put: (ref, body, options) => isMatch(options) ? Promise.reject(new Failure("precondition-failed", "no")) : store.put(ref, body, options),
-  }), "refuses If-Match with the right ETag"],
-  ["checks a condition, then acts", (store) => ({
-    ...store,
-    async put(ref, body, options) {
-      const now = await store.head(ref)
-      const { condition } = options ?? {}
-      const holds = !condition || ("ifMatch" in condition ? now?.etag === condition.ifMatch : !now)
-      if (!holds) throw new Failure("precondition-failed", "no")
-      await new Promise((resolve) => setTimeout(resolve, 20))
-      return store.put(ref, body, without(options))
-    },
-  }), "more than one succeeds"],
-  ["says yes to a refused create, and writes nothing", (store) => ({
-    ...store,
-    async put(ref, body, options) {
-      try {
-        return await store.put(ref, body, options)
-      } catch (error) {
-        if (!isCreate(options)) throw error
-        return { etag: createHash("md5").update(body instanceof Uint8Array ? body : "").digest("hex") }
-      }
-    },
-  }), "If-None-Match"],
-  ["shows old bytes to the next read", (store) => {
-    const first = new Map<string, Uint8Array>()
-    return {
-      ...store,
-      async put(ref, body: Body, options) {
-        const result = await store.put(ref, body, options)
-        if (body instanceof Uint8Array && !first.has(ref.key)) first.set(ref.key, Buffer.from("old"))
-        return result
-      },
-      async get(ref, options) {
-        const object = await store.get(ref, options)
-        const old = first.get(ref.key)
-        if (!object || !old || !ref.key.endsWith("plain")) return object
-        object.cancel()
-        return { ...object, body: (async function* () { yield old })() }
-      },
-    }
-  }, "read after a write"],
-  ["lists nothing new", (store) => ({ ...store, list: async () => ({ objects: [], prefixes: [] }) }), "listing after a write"],
-  ["wants the ETag unquoted", (store) => ({
-    ...store,
-    put: (ref, body, options) => options?.condition && "ifMatch" in options.condition && options.condition.form !== "unquoted"
-      ? Promise.reject(new Failure("precondition-failed", "no")) : store.put(ref, body, options),
-  }), undefined],
+    put: (ref, body, options) => { seen(ref.key, body.length); return store.put(ref, body, options) },
+    createUpload: (ref, options) => { seen(ref.key); return store.createUpload(ref, options) },
+    putPart: (ref, id, number, body, options) => { seen(ref.key, body.length); return store.putPart(ref, id, number, body, options) },
+    copy: (source, target, options) => { seen(target.key); return store.copy(source, target, options) },
+    setVersioning: () => { throw new Error("a setting was changed") },
+  }
+  return { watched, keys, largest: () => largest }
+}
+
+const ofVersions: readonly Property[] = [
+  "markerMatchRefused", "markerCompleteRefused", "createOverMarkerAccepted", "getVersionHonoured", "headVersionHonoured",
+  "versionDirectlyAbove", "versionDeleteExact",
 ]
 
-describe.each(stores)("the store probe: %s", (name, open) => {
+describe.each(stores)("S10: the store probe on %s", (name, open) => {
   let harness: Harness
-  let bucket: string
+  beforeAll(async () => void (harness = await open()))
+  afterAll(() => harness.close())
+  const isRgw = name === "RGW"
+
+  it.each(["off", "enabled", "suspended"] as const)("measures versioning (%s), and changes no setting", async (versioning) => {
+    const bucket = await bucketOf(harness, versioning)
+    expect((await probe(watching(harness.store).watched, bucket)).versioning).toBe(versioning)
+    expect((await harness.store.bucketSettings(bucket))?.versioning).toBe(versioning)
+  })
+
+  it.each(["off", "enabled", "suspended"] as const)("writes at most 40 objects of at most 1 KiB under a prefix it announces first, and leaves nothing (%s)", async (versioning) => {
+    const bucket = await bucketOf(harness, versioning)
+    const { watched, keys, largest } = watching(harness.store)
+    const announced: [prefix: string, written: number][] = []
+    const report = await probe(watched, bucket, { announce: (prefix) => void announced.push([prefix, keys.size]) })
+    expect(announced).toEqual([[report.prefix, 0]])
+    expect(report.prefix.startsWith(PROBE_PREFIX)).toBe(true)
+    expect([...keys].filter((key) => !key.startsWith(report.prefix))).toEqual([])
+    expect(keys.size).toBeLessThanOrEqual(40)
+    expect(largest()).toBeLessThanOrEqual(1024)
+    expect(report.canariesRemoved).toBe(true)
+    expect((await harness.store.listVersions(bucket)).versions).toEqual([])
+    expect((await harness.store.list(bucket)).objects).toEqual([])
+    expect((await harness.store.listUploads(bucket)).uploads).toEqual([])
+  })
+
+  it("finds out what it does in a bucket without versions", async () => {
+    const report = await probe(harness.store, await harness.bucket())
+    expect(failed(report)).toEqual(isRgw ? [
+      "quotedMatchAccepted", "completeRefusesExisting", "staleCompleteRefused", "missingCompleteRefused", "copyTargetMatchHonoured",
+      "staleDeleteRefused", "checksumRefused", "streamChecksumRefused",
+    ] : [])
+    expect(properties.filter((property) => report[property] === "unknown")).toEqual(
+      isRgw ? ["completeHasOneWinner", "rightDeleteAccepted", ...ofVersions] : ["ownerReads", ...ofVersions])
+    expect(allowedBy(report)).toEqual(isRgw ? ["in-place", "vault", "source"] : ["in-place", "large", "vault", "source", "removed"])
+  })
+
+  it("S2: finds out whether conditions hold in a bucket with versions, and where not, in-place is refused", async () => {
+    const report = await probe(harness.store, await bucketOf(harness, "enabled"))
+    expect(allowedBy(report)).toEqual(isRgw ? ["source", "removed"] : ["in-place", "large", "vault", "source", "removed"])
+    const strategy = strategyFor(report, "in-place", SMALL)
+    expect(strategy).toEqual(isRgw
+      ? { refused: "createRefusesExisting", because: "it accepts If-None-Match: * on an object that exists" }
+      : { write: "put", versioned: true, removeSource: "version" })
+  })
+
+  it("S2: finds out the same of a bucket whose versioning is suspended, apart", async () => {
+    const report = await probe(harness.store, await bucketOf(harness, "suspended"))
+    expect(allowedBy(report)).toEqual(isRgw ? ["source", "removed"] : ["in-place", "large", "vault", "source", "removed"])
+    if (isRgw) expect(strategyFor(report, "in-place", SMALL)).toMatchObject({ refused: "createOverMarkerAccepted" })
+  })
+})
+
+const { S3_TEST_ACCESS_KEY_ID_2: secondId, S3_TEST_SECRET_ACCESS_KEY_2: secondKey } = process.env
+
+const rgw = rgwFromEnvironment()
+if (rgw) describe("S10: what Ceph RGW tells of a bucket", () => rgwTells(rgw))
+else describe("S10: what Ceph RGW tells of a bucket", () => it.skip(withoutRgw, () => {}))
+
+function rgwTells(rgw: Rgw) {
+  const harness = rgwHarness(rgw)
+  const sdk = rgwSdk(rgw)
+  afterAll(async () => {
+    await harness.close()
+    sdk.destroy()
+  })
+
+  it("a default retention is read, and no canary is written", async () => {
+    const Bucket = `bucketseal-test-${randomBytes(6).toString("hex")}`
+    await sdk.send(new CreateBucketCommand({ Bucket, ObjectLockEnabledForBucket: true }))
+    const DefaultRetention = { Mode: "GOVERNANCE", Days: 1 } as const
+    await sdk.send(new PutObjectLockConfigurationCommand({ Bucket, ObjectLockConfiguration: { ObjectLockEnabled: "Enabled", Rule: { DefaultRetention } } }))
+    const { watched, keys } = watching(harness.store)
+    const report = await probe(watched, Bucket)
+    expect([report.settings.objectLock, report.settings.defaultRetention, report.versioning, keys.size]).toEqual([true, true, "enabled", 0])
+    expect(strategyFor(report, "in-place", SMALL)).toMatchObject({ refused: "objectLock" })
+    await harness.store.deleteBucket(Bucket)
+  })
+
+  it.skipIf(!secondId || !secondKey)("a writer of another account is told apart: the bucket's owner could not read what he wrote", async () => {
+    const bucket = await harness.bucket()
+    const Resource = [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`]
+    const Statement = [{ Effect: "Allow", Principal: { AWS: ["arn:aws:iam:::user/bob"] }, Action: "s3:*", Resource }]
+    await sdk.send(new PutBucketPolicyCommand({ Bucket: bucket, Policy: JSON.stringify({ Version: "2012-10-17", Statement }) }))
+    const bob = rgwStore({ ...rgw, accessKeyId: secondId ?? "", secretAccessKey: secondKey ?? "" })
+    const report = await probe(bob, bucket)
+    expect([report.settings.policy, report.settings.owner, report.ownerReads]).toEqual([true, "alice", false])
+    expect(strategyFor(report, "in-place", SMALL)).toMatchObject({ refused: "ownerReads" })
+    await bob.put({ bucket, key: "his" }, Buffer.from("x"))
+    await expect(harness.store.get({ bucket, key: "his" })).rejects.toMatchObject({ code: "forbidden" })
+  })
+}
+
+describe("the store probe", () => {
+  let harness: Harness
+  const buckets = new Map<Versioning, string>()
   beforeAll(async () => {
-    harness = await open()
-    bucket = await harness.bucket()
+    harness = await localHarness()
+    for (const versioning of ["off", "enabled", "suspended"] as const) buckets.set(versioning, await bucketOf(harness, versioning))
   })
   afterAll(() => harness.close())
-
-  it("calls the store safe, and finds out how it wants an ETag", async () => {
-    const report = await probe(harness.store, bucket)
-    expect(unsafeBecause(report)).toBeUndefined()
-    expect(report).toEqual({
-      createRefusesExisting: true, createHasOneWinner: true, staleMatchRefused: true, missingMatchRefused: true, replaceHasOneWinner: true,
-      readAfterWrite: true, listAfterWrite: true, etagIsMd5: true, reportsTagCount: true, givesVersions: false,
-      matchForm: name === "RGW" ? "unquoted" : "quoted",
-    })
+  const probed = (store: Store, versioning: Versioning = "off") => probe(store, buckets.get(versioning) ?? "")
+  const withSettings = (change: Partial<BucketSettings>): Store => ({
+    ...harness.store,
+    async bucketSettings(bucket) {
+      const settings = await harness.store.bucketSettings(bucket)
+      return settings && { ...settings, ...change }
+    },
   })
 
-  it("writes at most 40 objects of at most 1 KiB, under its own prefix, and leaves none behind", async () => {
-    const keys = new Set<string>()
-    const watched = counted<Store>({ ...harness.store, put: (ref, body, options) => {
-      keys.add(ref.key)
-      expect(body instanceof Uint8Array && body.length).toBeLessThanOrEqual(1_024)
-      return harness.store.put(ref, body, options)
-    } })
-    await probe(watched, bucket)
-    expect([...keys].every((key) => key.startsWith(PROBE_PREFIX))).toBe(true)
-    expect(keys.size).toBeLessThanOrEqual(40)
-    expect((await harness.store.list(bucket, { prefix: PROBE_PREFIX })).objects).toEqual([])
+  it.each(lies)("S10: a store that $does is told apart", async ({ versioning = "off", breaks, allowed, tell }) => {
+    const report = await probed(lying(harness.store, { tell }), versioning)
+    expect([failed(report).includes(breaks), allowedBy(report)]).toEqual([true, [...allowed]])
   })
 
-  it.each(lies)("a store that %s is told apart", async (_, lie, says) => {
-    const because = unsafeBecause(await probe(lie(harness.store), bucket))
-    if (says === undefined) expect(because).toBeUndefined()
-    else expect(because).toContain(says)
+  it("names the property that failed, in a sentence", async () => {
+    const because = (report: ProbeReport) => {
+      const strategy = strategyFor(report, "in-place", SMALL)
+      return isRefusal(strategy) ? strategy : undefined
+    }
+    const told = async (does: string) => {
+      const lie = lies.find((one) => one.does === does)
+      return lie && because(await probed(lying(harness.store, lie), lie.versioning))
+    }
+    expect(await told("ignores If-Match")).toEqual({ refused: "staleMatchRefused", because: "it accepts If-Match with a stale ETag" })
+    expect(await told("deletes the newest version, whichever is named"))
+      .toEqual({ refused: "versionDeleteExact", because: "deleting a version removes another one than was named, or more" })
+    expect(await told("gives versions, though its settings say off"))
+      .toEqual({ refused: "versionsAsSet", because: "the bucket's versioning is enabled, though its settings say off" })
+  })
+
+  it.each(["off", "enabled", "suspended"] as const)("S10: settings that are unknown hinder nothing that can be measured (%s)", async (versioning) => {
+    const report = await probed(withSettings({
+      versioning: "unknown", mfaDelete: "unknown", objectLock: "unknown", defaultRetention: "unknown", replicated: "unknown",
+      notifies: "unknown", policy: "unknown", lifecycle: "unknown",
+    }), versioning)
+    expect([report.versioning, report.versionsAsSet]).toEqual([versioning, "unknown"])
+    expect(allowedBy(report)).toEqual(["in-place", "large", "vault", "source", "removed"])
+  })
+
+  it.each([
+    ["Object Lock retains what is written", { objectLock: true, defaultRetention: true }, "off", "objectLock"],
+    ["removing versions takes MFA", { mfaDelete: true }, "enabled", "mfaDelete"],
+  ] as const)("S10: where %s, no canary is written, and nothing is allowed", async (_, settings, versioning, refused) => {
+    const { watched, keys } = watching(withSettings(settings))
+    const report = await probed(watched, versioning)
+    expect([[...keys], report.requests, allowedBy(report)]).toEqual([[], 1, []])
+    expect(properties.every((name) => report[name] === "unknown")).toBe(true)
+    expect([strategyFor(report, "in-place", SMALL), strategyFor(report, "vault", SMALL), removalFor(report)])
+      .toMatchObject([{ refused }, { refused }, { refused }])
+  })
+
+  it("S23: a bucket with Object Lock, but no default retention, may be a vault and nothing else", async () => {
+    const report = await probed(withSettings({ objectLock: true }))
+    expect(allowedBy(report)).toEqual(["vault"])
+    expect(removalFor(report)).toMatchObject({ because: expect.stringContaining("plaintext could not be removed") })
+  })
+
+  it("writes one canary only where that one turns out to be locked", async () => {
+    const lie = lies.find(({ breaks }) => breaks === "notLocked")
+    const { watched, keys } = watching(lying(harness.store, { tell: lie?.tell ?? (() => ({})) }))
+    await probed(watched)
+    expect(keys.size).toBe(1)
+  })
+
+  it.each([0, 1, 5, 20, 60])("S3: a store that fails after %i reads and writes is not judged, and nothing is left in it", async (calls) => {
+    const bucket = await harness.bucket()
+    await expect(probe(failingAfter(harness.store, calls), bucket)).rejects.toMatchObject({ code: "unavailable" })
+    expect((await harness.store.list(bucket)).objects).toEqual([])
+    expect((await harness.store.listUploads(bucket)).uploads).toEqual([])
+  })
+
+  it("a store that can't remove canaries is told so, and judged all the same", async () => {
+    const bucket = await harness.bucket()
+    const forbidding: Store = { ...harness.store, delete: async (ref, options) => options ? harness.store.delete(ref, options) : { marker: false } }
+    const report = await probe(forbidding, bucket)
+    expect([report.canariesRemoved, allowedBy(report).includes("in-place")]).toEqual([false, true])
+  })
+
+  it("a bucket that is not there is none", async () => {
+    await expect(probe(harness.store, "nowhere")).rejects.toMatchObject({ code: "bucket-not-found" })
+  })
+
+  it("the report is JSON, and for people one line a property, and what follows", async () => {
+    const report = await probed(harness.store)
+    expect(JSON.parse(JSON.stringify(report))).toEqual(report)
+    const lines = reportLines(report)
+    expect(properties.filter((name) => lines.filter((line) => line.startsWith(`  ${"+-?"[[true, false, "unknown"].indexOf(report[name])]} ${name}: `)).length !== 1)).toEqual([])
+    expect(lines.slice(-3)).toEqual([
+      "in place: yes", "as a vault: yes", "sealed from here into a vault: yes, and the sources are deleted under If-Match",
+    ])
   })
 })

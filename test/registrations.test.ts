@@ -1,10 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { registrations as registrationRoutes } from "../functions/registrations.ts"
+import { Failure } from "../shared/errors.ts"
 import { registrationRequest, registrations } from "../shared/objects/registrations.ts"
-import { checkedRegistration, type Registrar } from "../shared/objects/register.ts"
-import type { BucketSettings } from "../shared/ports.ts"
+import { checkedRegistration, type Judgement, type Registrar } from "../shared/objects/register.ts"
+import type { Authority, BucketSettings } from "../shared/ports.ts"
+import { answer } from "../shared/runtime/endpoint.ts"
+import { probe } from "../shared/store/probe.ts"
+import { judged } from "../shared/store/store-facts.ts"
 import { countingState } from "./inbox-fixtures.ts"
+import { contextOf } from "./job-fixtures.ts"
+import { lies, lying } from "./lying-stores.ts"
 import { memoryState } from "./memory-state.ts"
-import { makeWorld, type World } from "./object-fixtures.ts"
+import { ACCOUNT, makeWorld, type World } from "./object-fixtures.ts"
 import { localHarness } from "./stores.ts"
 
 describe("registering a bucket", () => {
@@ -16,17 +23,20 @@ describe("registering a bucket", () => {
   })
   afterAll(() => harness.close())
 
-  const open: BucketSettings = { versioning: "off", objectLock: false, replicated: false, lifecycle: [] }
+  const open: BucketSettings = {
+    versioning: "off", mfaDelete: false, objectLock: false, defaultRetention: false, replicated: false, notifies: false, policy: false,
+    lifecycle: [],
+  }
   const attempt = (settings: Partial<BucketSettings>, change: object = {}, registrar: Partial<Registrar> = {}) => checkedRegistration(
     { ...world.registrar, bucketSettings: async () => ({ ...open, ...settings }), ...registrar },
     { bucket: world.bucket, prefix: "", by: "IBMid-owner" },
     registrationRequest.parse({ rootKey: world.rootKey.crn, source: world.registrar.sourceOf(world.bucket), settle: 0, ...change }),
   )
+  /** The probe's answer for one use, whatever the bucket is. */
+  const finding = (judgement: Judgement): Partial<Registrar> => ({ probe: async () => () => judgement })
 
   it.each([
-    ["enabled versioning", { versioning: "enabled" }, "unsafe-store", "keeps versions"],
-    ["suspended versioning", { versioning: "suspended" }, "unsafe-store", "keeps versions"],
-    ["Object Lock", { objectLock: true }, "unsafe-store", "Object Lock"],
+    ["Object Lock", { objectLock: true }, "unsafe-store", "plaintext could not be removed"],
     ["replication", { replicated: true }, "unsafe-store", "replicated: true"],
     ["a location in another region than the key", { location: "eu-de" }, "bad-field", "otherRegion: true"],
   ] as const)("%s refuses it, and the error says what it is", async (_, settings, code, words) => {
@@ -39,12 +49,31 @@ describe("registering a bucket", () => {
     await attempt({ location: "us-south-standard" })
   })
 
-  it("a bucket that is not there, that holds the state, or that gives versions all the same is refused", async () => {
+  it("a bucket that is not there, or that holds the state is refused", async () => {
     await expect(attempt({}, {}, { bucketSettings: async () => undefined })).rejects.toMatchObject({ code: "bucket-not-found" })
     await expect(attempt({}, {}, { holdsState: () => true })).rejects.toMatchObject({ code: "bad-field" })
-    const probed = await world.registrar.probe(world.bucket)
-    await expect(attempt({}, {}, { probe: async () => ({ ...probed, givesVersions: true }) })).rejects.toMatchObject({ code: "unsafe-store" })
-    await expect(attempt({}, {}, { probe: async () => ({ ...probed, unsafe: "it lies" }) })).rejects.toMatchObject({ code: "unsafe-store", message: expect.stringContaining("it lies") })
+  })
+
+  it.each([
+    ["in-place", "the bucket can't be sealed in place: it lies"], ["vault", "the bucket can't be a vault: it lies"],
+  ])("S10: without a safe strategy it is refused, and the property that failed is named (%s)", async (mode, message) => {
+    await expect(attempt({}, { mode }, finding({ refused: "it lies", measured: true }))).rejects.toMatchObject({ code: "unsafe-store", message })
+  })
+
+  it("S23: Object Lock and replication are no hindrance to a vault", async () => {
+    await attempt({ objectLock: true, replicated: true }, { mode: "vault" })
+  })
+
+  it.each(["off", "enabled", "suspended"] as const)("S2: a bucket is registered where its conditions hold and its versions can be removed (%s)", async (versioning) => {
+    const bucket = await harness.bucket()
+    if (versioning !== "off") await harness.store.setVersioning(bucket, "enabled")
+    if (versioning === "suspended") await harness.store.setVersioning(bucket, "suspended")
+    const { store } = await world.register(bucket)
+    expect(store).toEqual({
+      matchForm: "quoted", etagIsMd5: true, reportsTagCount: true, versioning, conditionalComplete: true, conditionalDelete: true,
+      removeSource: versioning === "off" ? "keep" : "version", refusesWrongChecksum: true, refusesWrongStreamChecksum: true,
+      probed: new Date(world.clock()).toISOString(),
+    })
   })
 
   it("without the authorization it is refused, and the error says which one to create", async () => {
@@ -60,25 +89,123 @@ describe("registering a bucket", () => {
   })
 })
 
+describe("registering a bucket to be sealed into another one", () => {
+  let harness: Awaited<ReturnType<typeof localHarness>>
+  let world: World
+  let vault: string
+  beforeAll(async () => {
+    harness = await localHarness()
+    world = await makeWorld(harness.store, await harness.bucket())
+    vault = await harness.bucket()
+    await world.register(vault, { mode: "vault" }, "in/")
+  })
+  afterAll(() => harness.close())
+
+  const into = (destination: string, prefix = "in/", change: object = {}, registrar: Partial<Registrar> = {}) => checkedRegistration(
+    { ...world.registrar, ...registrar }, { bucket: world.bucket, prefix, by: "IBMid-owner" },
+    registrationRequest.parse({ rootKey: world.rootKey.crn, source: world.registrar.sourceOf(world.bucket), mode: { destination }, ...change }),
+  )
+  const told = (attempt: Promise<unknown>) => attempt.then(() => "registered", (error: unknown) => error instanceof Failure ? [error.code, error.message] : error)
+
+  it("S1: how its objects are removed stands in the document: under If-Match, by version, or not at all", async () => {
+    const versioned = await harness.bucket()
+    await harness.store.setVersioning(versioned, "enabled")
+    const facts = async (bucket: string) => (await world.register(bucket, { mode: { destination: vault } }, "in/")).store.removeSource
+    expect([await facts(world.bucket), await facts(versioned)]).toEqual(["if-match", "version"])
+    const deletesAnything = lying(harness.store, { tell: (store) => ({ delete: (ref, { condition: _, ...options } = {}) => store.delete(ref, options) }) })
+    const made = await into(vault, "in/", {}, {
+      probe: async (bucket) => { const report = await probe(deletesAnything, bucket); return (use) => judged(report, use) },
+    })
+    expect(made(undefined).store.removeSource).toBe("keep")
+  })
+
+  it("needs no conditional put in the bucket that is sealed from", async () => {
+    const lie = lies.find(({ does }) => does === "refuses every If-Match")
+    const refusing = lying(harness.store, { tell: lie?.tell ?? (() => ({})) })
+    const registrar: Partial<Registrar> = {
+      probe: async (bucket) => { const report = await probe(bucket === vault ? harness.store : refusing, bucket); return (use) => judged(report, use) },
+    }
+    expect(await told(into(vault, "in/", {}, registrar))).toBe("registered")
+    expect(await told(into(vault, "in/", { mode: "in-place" }, registrar))).toMatchObject(["unsafe-store", expect.stringContaining("refuses If-Match")])
+  })
+
+  it("S1: both stores are probed, and each may be what refuses it", async () => {
+    const probed: string[] = []
+    const refusing = (name: string): Partial<Registrar> => ({
+      probe: async (bucket) => {
+        probed.push(bucket)
+        return bucket === name ? () => ({ refused: "it lies", measured: true }) : world.registrar.probe(bucket)
+      },
+    })
+    expect(await told(into(vault, "in/", {}, refusing("")))).toBe("registered")
+    expect(new Set(probed)).toEqual(new Set([vault, world.bucket]))
+    expect(await told(into(vault, "in/", {}, refusing(vault)))).toEqual(["unsafe-store", `bucket ${vault} can't be the destination: it lies`])
+    expect(await told(into(vault, "in/", {}, refusing(world.bucket)))).toEqual(["unsafe-store", "the bucket can't be sealed into another one: it lies"])
+  })
+
+  it("the destination is another bucket, registered already for the whole prefix", async () => {
+    expect(await told(into(world.bucket))).toEqual(["bad-field", expect.stringContaining("must be another bucket")])
+    expect(await told(into("nobodys-bucket"))).toEqual(["bad-field", expect.stringContaining("register it first, with mode: vault")])
+    expect(await told(into(vault, ""))).toEqual(["bad-field", expect.stringContaining('isn\'t registered for what begins with ""')])
+    expect(await told(into(vault, "in/deeper/"))).toBe("registered")
+  })
+
+  it.each([
+    ["is disabled", { enabled: false }, "is disabled"],
+    ["has a destination itself", { mode: { destination: "a-third-one" } }, "has a destination itself"],
+    ["has another root key", { rootKey: "another" }, "has another root key"],
+  ])("no registration there may differ, be it of a part of the prefix: one %s", async (_, change, words) => {
+    const registrationsOf = async (bucket: string) => {
+      const [one] = await world.registrar.registrationsOf(bucket)
+      return one ? [one, { ...one, prefix: "in/part/", ...change }] : []
+    }
+    expect(await told(into(vault, "in/", {}, { registrationsOf }))).toEqual(["bad-field", expect.stringContaining(words)])
+    expect(await told(into(vault, "in/other/", {}, { registrationsOf }))).toBe("registered")
+  })
+
+  it("Object Lock in the bucket that is sealed from refuses it: plaintext could not be removed", async () => {
+    const bucketSettings = async (bucket: string) => {
+      const settings = await world.store.bucketSettings(bucket)
+      return settings && { ...settings, objectLock: true }
+    }
+    expect(await told(into(vault, "in/", {}, { bucketSettings }))).toEqual(["unsafe-store", expect.stringContaining("plaintext could not be removed")])
+  })
+
+  it.each([[true, 201], [false, 403]] as const)("takes the right to write registrations of both buckets (of the destination: %s)", async (may, status) => {
+    const destination = world.registrar.sourceOf(vault)
+    const authority: Authority = {
+      decide: async (subject, action, resource) => subject.iamId !== "IBMid-caller" ? world.sealer.authority.decide(subject, action, resource)
+        : { allowed: action === "bucketseal.registrations.write" && (may || resource !== destination) },
+    }
+    const authenticate = async () => ({ subject: { iamId: "IBMid-caller", account: ACCOUNT }, subjectType: "user" as const })
+    const ask = answer(registrationRoutes, { ...contextOf(world), authority, authenticate })
+    const body = JSON.stringify({ rootKey: world.rootKey.crn, source: world.registrar.sourceOf(world.bucket), mode: { destination: vault } })
+    const prefix = `in/${status}/`
+    const response = await ask(new Request(`http://here/registrations/${world.bucket}?prefix=${prefix}`, { method: "PUT", body, headers: { authorization: "Bearer x" } }))
+    expect(response.status).toBe(status)
+    expect((await world.registrations.get(world.bucket, prefix))?.mode).toEqual(may ? { destination: vault } : undefined)
+  })
+})
+
 describe("registrations", () => {
   it("the longest prefix wins, and what changed elsewhere is seen within the cache limit", async () => {
     let now = 0
     const state = memoryState()
     const [here, elsewhere] = [registrations(state, () => now, 300), registrations(state, () => now, 300)]
-    const one = (prefix: string) => ({ prefix, bucket: "b" }) as Parameters<Parameters<typeof here.put>[2]>[0] & object
-    expect(await here.find("b", "a/x")).toBeUndefined()
-    for (const prefix of ["", "a/", "a/b/"]) await elsewhere.put("b", prefix, () => ({ ...complete, ...one(prefix) }))
-    expect(await here.find("b", "a/x")).toBeUndefined()
+    const one = (prefix: string) => ({ prefix, bucket: "bkt" }) as Parameters<Parameters<typeof here.put>[2]>[0] & object
+    expect(await here.find("bkt", "a/x")).toBeUndefined()
+    for (const prefix of ["", "a/", "a/b/"]) await elsewhere.put("bkt", prefix, () => ({ ...complete, ...one(prefix) }))
+    expect(await here.find("bkt", "a/x")).toBeUndefined()
     now += 300_000
-    expect((await here.find("b", "a/x"))?.prefix).toBe("a/")
-    expect((await here.find("b", "a/b/x"))?.prefix).toBe("a/b/")
-    expect((await here.find("b", "x"))?.prefix).toBe("")
-    expect(await elsewhere.remove("b", "a/")).toBe(true)
-    expect(await elsewhere.remove("b", "a/")).toBe(false)
+    expect((await here.find("bkt", "a/x"))?.prefix).toBe("a/")
+    expect((await here.find("bkt", "a/b/x"))?.prefix).toBe("a/b/")
+    expect((await here.find("bkt", "x"))?.prefix).toBe("")
+    expect(await elsewhere.remove("bkt", "a/")).toBe(true)
+    expect(await elsewhere.remove("bkt", "a/")).toBe(false)
     now += 299_000
-    expect((await here.find("b", "a/x"))?.prefix).toBe("a/")
+    expect((await here.find("bkt", "a/x"))?.prefix).toBe("a/")
     now += 1_000
-    expect((await here.find("b", "a/x"))?.prefix).toBe("")
+    expect((await here.find("bkt", "a/x"))?.prefix).toBe("")
     expect((await here.list()).map(({ prefix }) => prefix)).toEqual(["", "a/b/"])
   })
 
@@ -86,17 +213,17 @@ describe("registrations", () => {
     let now = 0
     const { state, counts } = countingState()
     const [here, elsewhere] = [registrations(state, () => now, 300), registrations(state, () => now, 300)]
-    const isEnabled = async () => (await here.findRecent("b", "k"))?.enabled
-    expect([await here.find("b", "k"), await isEnabled()]).toEqual([undefined, undefined])
-    await elsewhere.put("b", "", () => ({ ...complete, enabled: false }))
+    const isEnabled = async () => (await here.findRecent("bkt", "k"))?.enabled
+    expect([await here.find("bkt", "k"), await isEnabled()]).toEqual([undefined, undefined])
+    await elsewhere.put("bkt", "", () => ({ ...complete, enabled: false }))
     now += 1_999
     expect(await isEnabled()).toBeUndefined()
     now += 1
     expect(await isEnabled()).toBe(false)
-    await elsewhere.put("b", "", () => complete)
+    await elsewhere.put("bkt", "", () => complete)
     now += 2_000
     expect(await isEnabled()).toBe(true)
-    expect((await here.find("b", "k"))?.enabled).toBe(true)
+    expect((await here.find("bkt", "k"))?.enabled).toBe(true)
     const before = { ...counts }
     now += 299_999
     expect([await isEnabled(), counts]).toEqual([true, before])
@@ -104,20 +231,20 @@ describe("registrations", () => {
 
   it("sees at once what it has registered itself", async () => {
     const here = registrations(memoryState(), () => 0, 300)
-    expect(await here.findRecent("b", "k")).toBeUndefined()
-    await here.put("b", "", () => complete)
-    expect(await here.findRecent("b", "k")).toBeDefined()
+    expect(await here.findRecent("bkt", "k")).toBeUndefined()
+    await here.put("bkt", "", () => complete)
+    expect(await here.findRecent("bkt", "k")).toBeDefined()
   })
 
   it("a flood about places that are not registered costs a listing in 2 seconds, and a conditional read for each bucket that is", async () => {
     let now = 0
     const { state, counts } = countingState()
-    for (const bucket of ["b", "c"]) await registrations(state, Date.now, 300).put(bucket, "", () => ({ ...complete, enabled: false }))
+    for (const bucket of ["bkt", "other"]) await registrations(state, Date.now, 300).put(bucket, "", () => ({ ...complete, enabled: false }))
     const here = registrations(state, () => now, 300)
     const costs = async () => {
       for (const method of ["list", "read", "readIfChanged"] as const) delete counts[method]
       for (let round = 0; round < 3; round++) {
-        await Promise.all(Array.from({ length: 5_000 }, (_, n) => here.findRecent(["b", "c"][n] ?? `foreign${n % 4_000}`, "k")))
+        await Promise.all(Array.from({ length: 5_000 }, (_, n) => here.findRecent(["bkt", "other"][n] ?? `foreign${n % 4_000}`, "k")))
       }
       const { list, read, readIfChanged } = counts
       return { list, read, readIfChanged }
@@ -133,23 +260,27 @@ describe("registrations", () => {
     const state = memoryState()
     const refuse = () => Promise.reject(new Error("no answer"))
     const here = registrations({ ...state, list: (...given) => (isDown ? refuse() : state.list(...given)) }, () => now, 300)
-    await expect(here.findRecent("b", "k")).rejects.toThrow("no answer")
+    await expect(here.findRecent("bkt", "k")).rejects.toThrow("no answer")
     isDown = false
-    expect(await here.findRecent("b", "k")).toBeUndefined()
-    await registrations(state, () => 0, 300).put("b", "", () => complete)
+    expect(await here.findRecent("bkt", "k")).toBeUndefined()
+    await registrations(state, () => 0, 300).put("bkt", "", () => complete)
     now = 0
-    expect(await here.findRecent("b", "k")).toBeDefined()
+    expect(await here.findRecent("bkt", "k")).toBeDefined()
   })
 
   it("16 instances that register prefixes of one bucket at once lose none", async () => {
     const state = memoryState()
-    await Promise.all(Array.from({ length: 16 }, (_, n) => registrations(state, Date.now, 0).put("b", `p${n}/`, () => ({ ...complete, prefix: `p${n}/` }))))
-    expect(await registrations(state, Date.now, 0).list("b")).toHaveLength(16)
+    await Promise.all(Array.from({ length: 16 }, (_, n) => registrations(state, Date.now, 0).put("bkt", `p${n}/`, () => ({ ...complete, prefix: `p${n}/` }))))
+    expect(await registrations(state, Date.now, 0).list("bkt")).toHaveLength(16)
   })
 })
 
 const complete = {
   rootKey: "k", rootKeys: ["k"], source: "s", mode: "in-place" as const, moved: "refuse" as const, settle: 0, otherRegion: false, replicated: false,
-  enabled: true, bucket: "b", prefix: "", created: "2026-01-01T00:00:00Z", createdBy: "me",
-  store: { matchForm: "quoted" as const, etagIsMd5: true, reportsTagCount: true, probed: "2026-01-01T00:00:00Z" },
+  enabled: true, bucket: "bkt", prefix: "", created: "2026-01-01T00:00:00Z", createdBy: "me",
+  store: {
+    matchForm: "quoted" as const, etagIsMd5: true, reportsTagCount: true, versioning: "off" as const, conditionalComplete: true,
+    conditionalDelete: true, removeSource: "keep" as const, refusesWrongChecksum: true, refusesWrongStreamChecksum: true,
+    probed: "2026-01-01T00:00:00Z",
+  },
 }

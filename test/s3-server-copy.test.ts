@@ -169,7 +169,7 @@ describe("CopyObject", () => {
     const sized = (size: number): Store => ({
       get: async () => ({ size, etag: "x", lastModified: 0, metadata: {}, tagCount: 0, cancel: () => void given++,
         body: (async function* () { yield new Uint8Array(0) })() }),
-      head: async () => undefined, put: async () => ({ etag: "x" }), delete: none, list: none, listVersions: none,
+      head: async () => undefined, put: async () => ({ etag: "x" }), copy: none, delete: none, list: none, listVersions: none,
       deleteMarker: none, getTags: none, putTags: none, createUpload: none, putPart: none, completeUpload: none, abortUpload: none,
       listParts: none, listUploads: none, createBucket: none, deleteBucket: none, listBuckets: none,
       bucketSettings: none, setVersioning: none,

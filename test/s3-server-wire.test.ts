@@ -204,10 +204,13 @@ describe("connections", () => {
   const info: ObjectInfo = { size: 1 << 30, etag: "x", lastModified: 0, metadata: {} }
   /** The endpoint's own store, but for what a test puts in its place. */
   const instead = async (some: Partial<Store>, onWrite?: S3ServerOptions["onWrite"]) => {
-    const settings = { versioning: "off", objectLock: false, replicated: false, lifecycle: [] } as const
+    const settings = {
+      versioning: "off", mfaDelete: false, objectLock: false, defaultRetention: false, replicated: false, notifies: false,
+      policy: false, lifecycle: [],
+    } as const
     const none = (): never => { throw new Error("not part of this test") }
     const rest: Store = {
-      get: none, head: none, put: none, delete: none, list: none, listVersions: none,
+      get: none, head: none, put: none, copy: none, delete: none, list: none, listVersions: none,
       deleteMarker: none, getTags: none, putTags: none,
       createUpload: none, putPart: none, completeUpload: none, abortUpload: none, listParts: none, listUploads: none,
       createBucket: none, deleteBucket: none, listBuckets: none, bucketSettings: async () => settings,

@@ -410,11 +410,14 @@ describe("bucket settings", () => {
   }
 
   it("are unknown where the store refuses to say, or answers with another document", async () => {
-    const unknown = { versioning: "unknown", objectLock: "unknown", replicated: "unknown", lifecycle: "unknown" }
+    const names = ["versioning", "mfaDelete", "objectLock", "defaultRetention", "replicated", "notifies", "policy", "lifecycle"]
+    const unknown = Object.fromEntries(names.map((name) => [name, "unknown"]))
     expect(await settingsOf({})).toEqual(unknown)
     const listing = answer(200, "<ListBucketResult/>")
     const forbidden = refusal(403, "AccessDenied")
-    const others = { versioning: listing, "object-lock": forbidden, replication: listing, lifecycle: forbidden }
+    const others = {
+      versioning: listing, "object-lock": forbidden, replication: listing, lifecycle: forbidden, policy: listing, acl: forbidden,
+    }
     expect(await settingsOf(others)).toEqual(unknown)
   })
 
@@ -425,7 +428,25 @@ describe("bucket settings", () => {
       "object-lock": refusal(404, "ObjectLockConfigurationNotFoundError"),
       replication: refusal(404, "ReplicationConfigurationNotFoundError"),
       lifecycle: refusal(404, "NoSuchLifecycleConfiguration"),
-    })).toEqual({ versioning: "off", objectLock: false, replicated: false, lifecycle: [], location: "eu-de" })
+      notification: answer(200, "<NotificationConfiguration xmlns='x'/>"),
+      policy: refusal(404, "NoSuchBucketPolicy"),
+    })).toEqual({
+      versioning: "off", mfaDelete: false, objectLock: false, defaultRetention: false, replicated: false, notifies: false,
+      policy: false, lifecycle: [], location: "eu-de",
+    })
+  })
+
+  it("tell MFA delete, a default retention, notifications, a policy and the owner", async () => {
+    expect(await settingsOf({
+      versioning: answer(200, "<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>"),
+      "object-lock": answer(200, "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>"
+        + "<Rule><DefaultRetention><Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>"),
+      notification: answer(200, "<NotificationConfiguration><TopicConfiguration><Id>x</Id></TopicConfiguration></NotificationConfiguration>"),
+      policy: answer(200, '{"Version":"2012-10-17","Statement":[]}'),
+      acl: answer(200, "<AccessControlPolicy><Owner><ID>somebody</ID></Owner></AccessControlPolicy>"),
+    })).toMatchObject({
+      versioning: "enabled", mfaDelete: true, objectLock: true, defaultRetention: true, notifies: true, policy: true, owner: "somebody",
+    })
   })
 
   it("tell versions, locks, replication, and which rules expire or archive", async () => {
@@ -445,7 +466,7 @@ describe("bucket settings", () => {
       "object-lock": answer(200, `<ObjectLockConfiguration>${lock}</ObjectLockConfiguration>`),
       replication: answer(200, `<ReplicationConfiguration><Role/>${rule("")}</ReplicationConfiguration>`),
       lifecycle: answer(200, `<LifecycleConfiguration>${lifecycle.join("")}</LifecycleConfiguration>`),
-    })).toEqual({
+    })).toMatchObject({
       versioning: "enabled", objectLock: true, replicated: true, lifecycle: [
         { prefix: "tmp/", effect: "expires" }, { prefix: "old/", effect: "archives" },
         { prefix: "and/", effect: "expires" }, { prefix: "", effect: "expires" }, { prefix: "", effect: "archives" },

@@ -50,6 +50,26 @@ export function checksumSentences({ store, bucket, sentence }: Subject): void {
     expect([await told(without), await told(none)]).toEqual([[undefined, undefined], [undefined, undefined]])
   })
 
+  /** How a put ends whose CRC-32 is that of other bytes, and what is there then. */
+  const wrong = async (isStream: boolean) => {
+    const ref = fresh()
+    const body = isStream ? { length: first.length, stream: pieces(first, 65_536) } : tail
+    const code = await failureOf(store().put(ref, body, { checksum: () => crc32Of(Buffer.from("other")) }))
+    return [code, (await store().head(ref))?.size]
+  }
+  sentence(
+    "wrong-checksum",
+    "a CRC-32 that is wrong is refused, and nothing is stored: store-refused",
+    async () => expect(await wrong(false)).toEqual(["store-refused", undefined]),
+    async () => expect(await wrong(false)).toEqual(["no failure", tail.length]),
+  )
+  sentence(
+    "wrong-stream-checksum",
+    "so is that of a stream",
+    async () => expect(await wrong(true)).toEqual(["store-refused", undefined]),
+    async () => expect(await wrong(true)).toEqual(["no failure", first.length]),
+  )
+
   it("asks for the checksum once at most, and of a stream not before it was read to its end", async () => {
     const ref = fresh()
     const bytes = patterned(100_000)

@@ -7,6 +7,7 @@ import type { EtagForm, Store } from "../shared/ports.ts"
 import { bucketSentences } from "./store-contract-buckets.ts"
 import { checksumSentences } from "./store-contract-checksums.ts"
 import { conditionSentences } from "./store-contract-conditions.ts"
+import { copySentences } from "./store-contract-copy.ts"
 import { deleteSentences } from "./store-contract-deletes.ts"
 import { listSentences } from "./store-contract-lists.ts"
 import { objectSentences } from "./store-contract-objects.ts"
@@ -32,9 +33,13 @@ type DifferenceName =
   | "upload-tags" // tags given to createUpload are lost
   | "versioned-conditions" // with versioning, ifNoneMatch * passes over an object, and the right ifMatch is refused
   | "suspended-version-id" // a write with versioning suspended reports no version id
+  | "copy-conditions" // conditions on the target of a copy are ignored
+  | "copy-tags" // a copy with attributes of its own has no tags
   | "delete-conditions" // conditions on delete are ignored
   | "delete-version-conditions" // conditions on the delete of a version are not taken
   | "checksums" // checksums are neither kept nor told
+  | "wrong-checksum" // a checksum that is wrong is taken
+  | "wrong-stream-checksum" // so is that of a stream
   | "object-checksums" // the checksum of an object is not told
   | "named-marker" // a delete marker that is named by its version id is not told from what is not there
   | "second-marker" // deleting what a delete marker hides already makes no other marker
@@ -85,6 +90,7 @@ export function storeContract(name: string, make: () => Promise<Harness>, differ
     describe("buckets", () => bucketSentences(subject))
     describe("objects", () => objectSentences(subject))
     describe("conditions", () => conditionSentences(subject))
+    describe("copies", () => copySentences(subject))
     describe("deletes", () => deleteSentences(subject))
     describe("tags", () => tagSentences(subject))
     describe("checksums", () => checksumSentences(subject))

@@ -1,18 +1,18 @@
 /** What must hold before a bucket is registered, and the registration's document. */
 import { Failure } from "../errors.ts"
-import type { Authority, BucketSettings, Clock, EtagForm, KeyService } from "../ports.ts"
-import type { Registration, RegistrationRequest, StoredRegistration } from "./registrations.ts"
+import type { Authority, BucketSettings, Clock, KeyService } from "../ports.ts"
+import { longestFor, type Registration, type RegistrationRequest, type StoredRegistration } from "./registrations.ts"
 import { sourceOf } from "./sealed.ts"
 
-/** What the probe found, as far as registering goes by it. */
-export interface ProbedStore {
-  /** Why conditional sealing in place is not safe there, as a sentence; absent where it is. */
-  readonly unsafe?: string
-  readonly matchForm?: EtagForm
-  readonly etagIsMd5: boolean
-  readonly reportsTagCount: boolean
-  readonly givesVersions: boolean
-}
+/** What a bucket is used for: objects are sealed where they are, sealed objects come from elsewhere, or they are sealed into
+ *  another bucket from here. */
+export type StoreUse = "in-place" | "vault" | "source"
+
+/** What a probe says of one use: facts to go by, or, as a sentence, why it isn't safe. `measured`: whether the store was seen
+ *  to do something wrong, or could not be asked. */
+export type Judgement =
+  | { readonly facts: Omit<StoredRegistration["store"], "probed" | "unsafe">; readonly refused?: undefined }
+  | { readonly refused: string; readonly measured: boolean }
 
 /** What registering needs. */
 export interface Registrar {
@@ -20,7 +20,10 @@ export interface Registrar {
   readonly authority: Authority
   readonly clock: Clock
   bucketSettings(bucket: string): Promise<BucketSettings | undefined>
-  probe(bucket: string): Promise<ProbedStore>
+  /** Measures a bucket now, and gives what follows for a use of it. */
+  probe(bucket: string): Promise<(use: StoreUse) => Judgement>
+  /** All registrations of a bucket, read now. */
+  registrationsOf(bucket: string): Promise<readonly Registration[]>
   /** The CRN that `source` must be. */
   sourceOf(bucket: string): string
   /** True where the state store lies in this bucket under, or above, this prefix. */
@@ -44,15 +47,19 @@ export async function checkedRegistration(registrar: Registrar, target: Registra
   if (!settings) throw new Failure("bucket-not-found", `there is no bucket ${target.bucket}`)
   checkBucket(settings, request)
   const rootKey = await checkKey(registrar, settings, request)
-  const store = await checkStore(registrar, target.bucket)
+  if (typeof request.mode === "object") await checkDestination(registrar, target, request.mode.destination, rootKey)
+  const facts = await checkStore(registrar, target.bucket, useOf(request))
   const { bucket, prefix } = target
   const now = new Date(registrar.clock()).toISOString()
   return (present: Registration | undefined): StoredRegistration => ({
-    ...request, rootKey, bucket, prefix, store: { ...store, probed: now },
+    ...request, rootKey, bucket, prefix, store: { ...facts, probed: now },
     created: present?.created ?? now, createdBy: present?.createdBy ?? target.by,
     ...(present ? { updated: now } : {}),
   })
 }
+
+/** What a registration uses its bucket for. */
+export const useOf = ({ mode }: Pick<RegistrationRequest, "mode">): StoreUse => (typeof mode === "object" ? "source" : mode)
 
 /** Pausing asks nothing of key, authorization and store, which may be why it is done: only `enabled` changes. */
 function paused({ clock }: Registrar) {
@@ -70,12 +77,12 @@ function checkTarget(registrar: Registrar, { bucket, prefix }: RegistrationTarge
   }
 }
 
+/** A vault holds no plaintext that could be kept by what keeps objects. */
 function checkBucket(settings: BucketSettings, request: RegistrationRequest): void {
-  if (settings.versioning === "enabled" || settings.versioning === "suspended") {
-    throw new Failure("unsafe-store", "the bucket keeps versions: sealing would leave the plaintext as a noncurrent version, so it can't be registered")
-  }
+  if (useOf(request) === "vault") return
   if (settings.objectLock === true) {
-    throw new Failure("unsafe-store", "the bucket has Object Lock: plaintext could not be replaced, so it can't be registered")
+    const message = "the bucket has Object Lock: plaintext could not be removed, so it can't be registered but with mode: vault"
+    throw new Failure("unsafe-store", message)
   }
   if (settings.replicated !== false && !request.replicated) {
     const what = settings.replicated === true ? "the bucket is replicated" : "the store doesn't say whether the bucket is replicated"
@@ -97,11 +104,39 @@ async function checkKey(registrar: Registrar, settings: BucketSettings, request:
   return key.id
 }
 
-async function checkStore(registrar: Registrar, bucket: string) {
-  const { unsafe, matchForm, etagIsMd5, reportsTagCount, givesVersions } = await registrar.probe(bucket)
-  if (unsafe || !matchForm) throw new Failure("unsafe-store", `the store can't be sealed in place: ${unsafe ?? "it refuses right conditions"}`)
-  if (givesVersions) throw new Failure("unsafe-store", "the bucket keeps versions, whatever its settings say, so it can't be registered")
-  return { matchForm, etagIsMd5, reportsTagCount }
+/** Every key of the prefix must be covered there, by a registration that takes what is sealed here. */
+async function checkDestination(
+  registrar: Registrar, { bucket, prefix }: RegistrationTarget, destination: string, rootKey: string,
+): Promise<void> {
+  if (destination === bucket) throw field("mode", "the destination must be another bucket; to seal here use mode: in-place")
+  const all = await registrar.registrationsOf(destination)
+  const covering = longestFor(prefix, all)
+  if (!covering) {
+    throw field("mode", `bucket ${destination} isn't registered for what begins with "${prefix}"; register it first, with mode: vault`)
+  }
+  for (const one of [covering, ...all.filter((other) => other.prefix.startsWith(prefix))]) checkTakes(one, rootKey)
+  const judgement = (await registrar.probe(destination))("vault")
+  if (judgement.refused === undefined) return
+  throw new Failure("unsafe-store", `bucket ${destination} can't be the destination: ${judgement.refused}`)
+}
+
+function checkTakes({ bucket, prefix, enabled, mode, rootKey: its }: Registration, rootKey: string): void {
+  const where = `the registration of bucket ${bucket}${prefix === "" ? "" : ` with prefix ${prefix}`}`
+  if (!enabled) throw field("mode", `${where} is disabled; enable it first`)
+  if (typeof mode === "object") throw field("mode", `${where} has a destination itself; it must be in-place or a vault`)
+  if (its !== rootKey) throw field("rootKey", `${where} has another root key, ${its}; both must have the same`)
+}
+
+async function checkStore(registrar: Registrar, bucket: string, use: StoreUse) {
+  const judgement = (await registrar.probe(bucket))(use)
+  if (judgement.refused !== undefined) throw new Failure("unsafe-store", `${refusals[use]}: ${judgement.refused}`)
+  return judgement.facts
+}
+
+const refusals: Readonly<Record<StoreUse, string>> = {
+  "in-place": "the bucket can't be sealed in place",
+  vault: "the bucket can't be a vault",
+  source: "the bucket can't be sealed into another one",
 }
 
 const field = (name: string, message: string) => new Failure("bad-field", message, undefined, { type: "field", name })

@@ -5,6 +5,7 @@
 import { z } from "zod/mini"
 import { Failure } from "../errors.ts"
 import type { Clock, StateStore } from "../ports.ts"
+import { isBucketName } from "./upload-event.ts"
 
 const limits = z.strictObject({
   objects: z.optional(z.number().check(z.int(), z.gte(1))),
@@ -18,9 +19,12 @@ export const registrationRequest = z.strictObject({
   rootKey: z.string().check(z.minLength(1), z.maxLength(1_024)),
   /** CRN of the bucket: on its behalf the root key is used. */
   source: z.string().check(z.minLength(1), z.maxLength(1_024)),
-  mode: z._default(z.literal("in-place"), "in-place"),
-  /** Whether an object that was sealed for another place opens here. */
-  moved: z._default(z.enum(["refuse", "allow"]), "refuse"),
+  /** `in-place`: objects are sealed where they are. `{destination}`: they are sealed into that bucket, under the registration
+   *  which that bucket has for the same key, and removed here. `vault`: sealed objects come from elsewhere; none is sealed here. */
+  mode: z._default(z.union([z.enum(["in-place", "vault"]), z.strictObject({ destination: z.string().check(z.minLength(3), z.maxLength(63)) })]), "in-place"),
+  /** What becomes of an object that was sealed for another place: it does not open here; it does; it is sealed again for this
+   *  place, where both are under one root key. */
+  moved: z._default(z.enum(["refuse", "allow", "reseal"]), "refuse"),
   /** Seconds from an upload to its sealing, for clients that look at what they wrote. */
   settle: z._default(z.number().check(z.gte(0), z.lte(86_400)), 5),
   otherRegion: z._default(z.boolean(), false),
@@ -29,11 +33,26 @@ export const registrationRequest = z.strictObject({
   enabled: z._default(z.boolean(), true),
 })
 
-/** What the probe found that sealing goes by. */
+/** What the probe found that sealing goes by. Documents of before a fact was known have its careful default. */
 const storeFacts = z.object({
   matchForm: z.enum(["quoted", "unquoted"]),
   etagIsMd5: z.boolean(),
   reportsTagCount: z.boolean(),
+  /** Whether the bucket keeps versions, as it was measured. */
+  versioning: z._default(z.enum(["off", "enabled", "suspended"]), "off"),
+  /** Conditions hold for the completion of a multipart upload. */
+  conditionalComplete: z._default(z.boolean(), false),
+  /** If-Match holds for a deletion. */
+  conditionalDelete: z._default(z.boolean(), false),
+  /** What may be deleted once the sealed object is written: exactly the source's version; the source on If-Match; nothing, as
+   *  the write has replaced it, or as no deletion is safe and the source stays. A source that is the `null` version was
+   *  replaced by a write to its own bucket while versioning is suspended: deleting `null` would then delete the sealed object. */
+  removeSource: z._default(z.enum(["version", "if-match", "keep"]), "keep"),
+  /** A wrong CRC-32 is refused where the body is bytes; where it is a stream. */
+  refusesWrongChecksum: z._default(z.boolean(), false),
+  refusesWrongStreamChecksum: z._default(z.boolean(), false),
+  /** Why nothing may be sealed here any more, as a sentence: a later probe contradicted the one that allowed it. */
+  unsafe: z.optional(z.string()),
   probed: z.string(),
 })
 
@@ -153,8 +172,10 @@ export function registrations(state: StateStore, clock: Clock, cacheSeconds: num
   }
 
   return {
-    find: async (bucket, key) => longestFor(key, await cached(bucket, limit)),
+    // A bucket may be what an uploader wrote into a header: what can name none has no registration, and makes no path.
+    find: async (bucket, key) => (isBucketName(bucket) ? longestFor(key, await cached(bucket, limit)) : undefined),
     async findRecent(bucket, key) {
+      if (!isBucketName(bucket)) return undefined
       const known = cache.get(bucket)
       const found = known && isYoung(known, limit) ? longestFor(key, (await known.answer).all) : undefined
       if (found?.enabled) return found
@@ -196,7 +217,7 @@ const allIn = (document: BucketDocument | undefined): readonly Registration[] =>
 const withoutRootKeys = ({ rootKeys: _, ...stored }: StoredRegistration & { rootKeys?: unknown }): StoredRegistration => stored
 
 /** The registration with the longest prefix of this key. */
-const longestFor = (key: string, all: readonly Registration[]): Registration | undefined =>
+export const longestFor = (key: string, all: readonly Registration[]): Registration | undefined =>
   all.filter(({ prefix }) => key.startsWith(prefix)).reduce<Registration | undefined>(
     (best, next) => (best && best.prefix.length >= next.prefix.length ? best : next), undefined,
   )

@@ -3,8 +3,9 @@ import { createHash, randomBytes, type Hash } from "node:crypto"
 import { existsSync, rmSync } from "node:fs"
 import { mkdir, open, readdir, truncate, unlink, type FileHandle } from "node:fs/promises"
 import { join } from "node:path"
+import { crc32 } from "node:zlib"
 import { Failure } from "../errors.ts"
-import type { Body, RequestOptions } from "../ports.ts"
+import type { Body, StoredChecksum, WriteOptions } from "../ports.ts"
 import type { Extent, Index } from "./local-index.ts"
 
 /** Objects of at most this many bytes are kept in the index. */
@@ -12,19 +13,26 @@ const INLINE_LIMIT = 16 * 1024
 
 const READ_SIZE = 256 * 1024 // bytes of one read, and of memory held by one reader
 
-/** What came of a body: its MD5 in hex, and its bytes where they are few, else the file they are in. */
-export type Received =
-  | { readonly md5: string; readonly bytes: Uint8Array }
-  | { readonly md5: string; readonly file: string }
+/** What is known of a body that was read: its MD5 in hex, and the checksum that its writer gave. */
+export interface Digests {
+  readonly md5: string
+  readonly checksum?: StoredChecksum
+}
+
+/** What came of a body: its bytes where they are few, else the file they are in. */
+export type Received = Digests & ({ readonly bytes: Uint8Array } | { readonly file: string })
+
+type ReceiveOptions = Pick<WriteOptions, "signal" | "checksum">
 
 /** The folder of body files, as this process uses it. */
 export interface Bodies {
-  /** Takes a whole body. A file is durable when the promise resolves; it must then be named in the index or removed. */
-  receive(body: Body, options: RequestOptions): Promise<Received>
+  /** Takes a whole body. A file is durable when the promise resolves; it must then be named in the index or removed.
+   *  Throws `store-refused` for a wrong length, and for a wrong CRC-32; another checksum is taken as it is given. */
+  receive(body: Body, options: ReceiveOptions): Promise<Received>
   /** Makes an empty file, durably. */
   create(): Promise<string>
-  /** Writes a body into a file from `offset` on, durably, and gives its MD5. `undefined` if there is no such file. */
-  receiveAt(file: string, offset: number, body: Body, options: RequestOptions): Promise<string | undefined>
+  /** Writes a body into a file from `offset` on, durably. `undefined` if there is no such file. Throws as `receive`. */
+  receiveAt(file: string, offset: number, body: Body, options: ReceiveOptions): Promise<Digests | undefined>
   /** Cuts a file off at `size`, where nothing behind that is named. What fails leaves it as long as it is. */
   shorten(file: string, size: number): Promise<void>
   /** Opens a file to read. `undefined` if there is none. */
@@ -47,13 +55,13 @@ export async function openBodies(folder: string): Promise<Bodies> {
   const writer = `${process.pid}-${randomBytes(4).toString("hex")}`
   openHere.add(writer)
   const path = (file: string) => join(folder, file)
-  const create = async (fill: (handle: FileHandle) => Promise<string>) => {
+  const create = async <T>(fill: (handle: FileHandle) => Promise<T>) => {
     const file = `${writer}-${randomBytes(16).toString("hex")}`
     const handle = await open(path(file), "wx")
     try {
-      const md5 = await fill(handle)
+      const filled = await fill(handle)
       await syncFolder(folder)
-      return { file, md5 }
+      return { ...filled, file }
     } catch (error) {
       await unlink(path(file)).catch(() => undefined) // the error before it says more; a later sweep removes the file
       throw error
@@ -66,7 +74,7 @@ export async function openBodies(folder: string): Promise<Bodies> {
       body.length <= INLINE_LIMIT
         ? receiveSmall(body, options)
         : create((handle) => writeBody(handle, 0, body, options)),
-    create: async () => (await create(() => Promise.resolve(""))).file,
+    create: async () => (await create(() => Promise.resolve({}))).file,
     receiveAt: async (file, offset, body, options) => {
       const handle = await openExisting(path(file), "r+")
       return handle && writeBody(handle, offset, body, options).finally(() => handle.close())
@@ -116,25 +124,25 @@ async function readFully(handle: FileHandle, position: number, length: number): 
   return chunk
 }
 
-async function receiveSmall(body: Body, options: RequestOptions): Promise<Received> {
+async function receiveSmall(body: Body, options: ReceiveOptions): Promise<Received> {
   const bytes = Buffer.alloc(body.length)
   let filled = 0
-  const md5 = await consume(body, options, (chunk) => {
+  const digests = await consume(body, options, (chunk) => {
     bytes.set(chunk, filled)
     filled += chunk.length
   })
-  return { bytes, md5 }
+  return { ...digests, bytes }
 }
 
-async function writeBody(handle: FileHandle, offset: number, body: Body, options: RequestOptions): Promise<string> {
+async function writeBody(handle: FileHandle, offset: number, body: Body, options: ReceiveOptions): Promise<Digests> {
   let position = offset
-  const md5 = await consume(body, options, async (chunk) => {
+  const digests = await consume(body, options, async (chunk) => {
     const at = position
     position += chunk.length
     await writeFully(handle, chunk, at)
   })
   await handle.datasync()
-  return md5
+  return digests
 }
 
 async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
@@ -143,26 +151,38 @@ async function writeFully(handle: FileHandle, bytes: Uint8Array, position: numbe
   }
 }
 
-/** Gives the body's chunks to `take`, one after another, and its MD5. Throws where it is not exactly as long as it
- *  says; `take` never gets more. Hashes a chunk while `take` is busy with it. */
+/** Gives the body's chunks to `take`, one after another, and what is then known of it. Throws where it is not exactly as
+ *  long as it says, or its CRC-32 is wrong; `take` never gets more. Hashes a chunk while `take` is busy with it. */
 async function consume(
   body: Body,
-  { signal }: RequestOptions,
+  { signal, checksum }: ReceiveOptions,
   take: (chunk: Uint8Array) => Promise<void> | void,
-): Promise<string> {
+): Promise<Digests> {
   const hash: Hash = createHash("md5")
   let received = 0
+  let crc = 0
   for await (const chunk of body instanceof Uint8Array ? [body] : body.stream) {
     signal?.throwIfAborted()
     received += chunk.length
     if (received > body.length) throw new Failure("store-refused", "the body is longer than announced")
     const taken = take(chunk)
     hash.update(chunk)
+    if (checksum) crc = crc32(chunk, crc)
     await taken
   }
   signal?.throwIfAborted()
   if (received < body.length) throw new Failure("store-refused", "the body is shorter than announced")
-  return hash.digest("hex")
+  const given = checksum?.()
+  if (given && isWrong(given, crc)) throw new Failure("store-refused", "the body is not what its checksum says", "BadDigest")
+  return { md5: hash.digest("hex"), ...(given && { checksum: given }) }
+}
+
+/** Only CRC-32 is checked: it costs a sixth of the MD5. Whoever gives another one has made it of the bytes. */
+function isWrong({ algorithm, type, value }: StoredChecksum, crc: number): boolean {
+  if (algorithm !== "crc32" || type !== "full") return false
+  const right = Buffer.alloc(4)
+  right.writeUInt32BE(crc)
+  return right.toString("base64") !== value
 }
 
 async function openExisting(path: string, flags: string): Promise<FileHandle | undefined> {

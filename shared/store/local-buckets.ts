@@ -1,12 +1,17 @@
 /** Buckets of the local store. */
 import { Failure } from "../errors.ts"
-import type { BucketStore } from "../ports.ts"
+import type { BucketSettings, BucketStore } from "../ports.ts"
 import { hasKeys } from "./local-index.ts"
 import { keysUnder } from "./local-keys.ts"
 import { checkBucketName } from "./local-names.ts"
 import { abortUploads } from "./local-uploads.ts"
 import { bucketRecord } from "./local-versions.ts"
 import type { Local } from "./local.ts"
+
+/** What no bucket here can be set to. */
+const UNSETTABLE = {
+  mfaDelete: false, objectLock: false, defaultRetention: false, replicated: false, notifies: false, policy: false, lifecycle: [],
+} as const satisfies Omit<BucketSettings, "versioning">
 
 /** The bucket part of the store. */
 export function localBuckets({ index, clock, look, commit }: Local): BucketStore {
@@ -31,7 +36,7 @@ export function localBuckets({ index, clock, look, commit }: Local): BucketStore
     bucketSettings: (bucket) =>
       look(() => {
         const record = index.buckets.get(bucket)
-        return record && { versioning: record.versioning, objectLock: false, replicated: false, lifecycle: [] }
+        return record && { ...UNSETTABLE, versioning: record.versioning }
       }),
     setVersioning: (bucket, versioning) =>
       commit(() => void index.buckets.put(bucket, { ...bucketRecord(index, bucket), versioning })),

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto"
 import { Failure, isFailure } from "../errors.ts"
 import type {
-  GetOptions, ObjectInfo, ObjectRef, ObjectStore, ReadOptions, StoredObject, WriteCondition, WriteResult,
+  Attributes, GetOptions, ObjectInfo, ObjectRef, ObjectStore, ReadOptions, StoredObject, WriteCondition, WriteResult,
 } from "../ports.ts"
 import { readExtents, type Received } from "./local-bodies.ts"
 import type { BucketRecord, Index, Version } from "./local-index.ts"
@@ -18,33 +18,40 @@ const LOST_FILE_LIMIT = 100 // times that an object may be replaced between find
 /** The object part of the store, but for listings. */
 export function localObjects(local: Local): Omit<ObjectStore, "list" | "listVersions"> {
   const { index, bodies, clock } = local
+  const put: ObjectStore["put"] = async (ref, body, options = {}) => {
+    const { signal, condition } = options
+    checkWriteOptions(options)
+    signal?.throwIfAborted()
+    index.read(() => checkReplace(index, ref, condition)) // early, to spare the body; decided again below
+    const received = await bodies.receive(body, options)
+    const keep = async () => {
+      const fields = { lastModified: clock(), size: body.length, etag: received.md5, ...keptOptions(options) }
+      const { checksum } = received
+      return local.commit((freed) => {
+        checkReplace(index, ref, condition)
+        const named = nameBody(local, received, body.length)
+        return putVersion(index, ref, { ...fields, ...(checksum && { checksum }), body: named }, freed)
+      })
+    }
+    const version = await keep().catch((error: unknown) => forget(local, received, error))
+    return writeResult(local, ref, version)
+  }
   return {
-    get: async (ref, options = {}) => {
-      options.signal?.throwIfAborted()
-      for (let attempt = 0; attempt < LOST_FILE_LIMIT; attempt++) {
-        const object = await openVersion(local, ref, options)
-        if (object !== "replaced") return object
-      }
-      throw new Failure("unavailable", "the object's file is missing")
-    },
+    get: async (ref, options) => (await openCurrent(local, ref, options))?.object,
     head: (ref, options = {}) => local.look(() => visible(index, ref, options)?.info),
-    put: async (ref, body, options = {}) => {
-      const { signal, condition } = options
-      checkWriteOptions(options)
-      signal?.throwIfAborted()
-      index.read(() => checkReplace(index, ref, condition)) // early, to spare the body; decided again below
-      const received = await bodies.receive(body, { ...(signal && { signal }) })
-      const keep = async () => {
-        const fields = { lastModified: clock(), size: body.length, etag: received.md5, ...keptOptions(options) }
-        const checksum = options.checksum?.()
-        return local.commit((freed) => {
-          checkReplace(index, ref, condition)
-          const named = nameBody(local, received, body.length)
-          return putVersion(index, ref, { ...fields, ...(checksum && { checksum }), body: named }, freed)
-        })
-      }
-      const version = await keep().catch((error: unknown) => forget(local, received, error))
-      return writeResult(local, ref, version)
+    put,
+    copy: async (source, target, { ifMatch, condition, attributes, signal } = {}) => {
+      const { versionId } = source
+      const pinned = { ...(versionId !== undefined && { versionId }), ...(ifMatch !== undefined && { ifMatch }) }
+      const opened = await openCurrent(local, source, { ...pinned, ...(signal && { signal }) })
+      if (!opened) return undefined
+      const { object, version } = opened
+      const { tags, checksum } = version
+      const copied = checksum?.type === "full" ? checksum : undefined // a composite one would not be of this object
+      return put(target, { length: object.size, stream: object.body }, {
+        attributes: attributes ?? copiedAttributes(version), tags, checksum: () => copied,
+        ...(condition && { condition }), ...(signal && { signal }),
+      }).finally(() => object.cancel())
     },
     delete: (ref, { versionId, condition } = {}) =>
       local.commit((freed) => {
@@ -97,12 +104,34 @@ function visible(index: Index, ref: ObjectRef, options: ReadOptions) {
   return { version, info: objectInfo(version, bucketRecord(index, ref.bucket)) }
 }
 
+/** What a copy takes over (S3 reference, CopyObject). */
+function copiedAttributes({ attributes }: Version): Attributes {
+  const { storageClass: _, websiteRedirect: __, ...copied } = attributes
+  return copied
+}
+
+/** An object opened, and its version in the index. */
+interface OpenedVersion {
+  readonly object: StoredObject
+  readonly version: Version
+}
+
+/** Opens the version that is asked for, or gives `undefined` where there is none. */
+async function openCurrent(local: Local, ref: ObjectRef, options: GetOptions = {}): Promise<OpenedVersion | undefined> {
+  options.signal?.throwIfAborted()
+  for (let attempt = 0; attempt < LOST_FILE_LIMIT; attempt++) {
+    const opened = await openVersion(local, ref, options)
+    if (opened !== "replaced") return opened
+  }
+  throw new Failure("unavailable", "the object's file is missing")
+}
+
 /** Opens a version at one moment of the index. `replaced`: its file was removed before it could be opened. */
 async function openVersion(
   local: Local,
   ref: ObjectRef,
   options: GetOptions,
-): Promise<StoredObject | undefined | "replaced"> {
+): Promise<OpenedVersion | undefined | "replaced"> {
   const { index, bodies } = local
   const found = index.read(() => {
     const object = visible(index, ref, options)
@@ -114,14 +143,16 @@ async function openVersion(
   if (!found) return undefined
   const range = options.range && resolveRange(options.range, found.info.size)
   const { start, end } = range ?? { start: 0, end: found.info.size - 1 }
+  const { version } = found
   const opened = { ...found.info, ...(range && { range }) }
   if (!("file" in found)) {
     if (!found.bytes) throw new Failure("internal", "the object's bytes are not in the index")
-    return { ...opened, body: once(found.bytes.subarray(start, end + 1)), cancel: () => undefined }
+    return { version, object: { ...opened, body: once(found.bytes.subarray(start, end + 1)), cancel: () => undefined } }
   }
   const handle = await bodies.open(found.file)
   if (!handle) return "replaced"
-  return { ...opened, body: readExtents(handle, found.extents, start, end), cancel: () => void handle.close() }
+  const body = readExtents(handle, found.extents, start, end)
+  return { version, object: { ...opened, body, cancel: () => void handle.close() } }
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, undefined> {

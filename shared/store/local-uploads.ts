@@ -40,9 +40,9 @@ export function localUploads(local: Local): Omit<MultipartStore, "listUploads"> 
       const { file, end: offset } = await local.commit(() => reserve(index, ref, id, body.length))
       const extent = [offset, body.length] as const
       const keep = async () => {
-        const etag = await bodies.receiveAt(file, offset, body, options)
-        if (etag === undefined) throw noUpload()
-        const checksum = options.checksum?.()
+        const received = await bodies.receiveAt(file, offset, body, options)
+        if (!received) throw noUpload()
+        const { md5: etag, checksum } = received
         const part = { etag, lastModified: clock(), extent, ...(checksum && { checksum }) }
         await local.commit(() => namePart(index, ref, id, number, part))
         return { etag }

@@ -27,7 +27,7 @@ const hostName = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 
 /**
  * Gives the address of a bucket or object in a region. Another region than the configured one changes the endpoint only
- * where the configured region is a label of its host name; no store can make it go anywhere else. Throws
+ * where the configured region is a label of its host name, and none of the last two; no store can make it go anywhere else. Throws
  * `store-refused` for what can be no bucket or key. Throws `bad-field` at once for an endpoint that is none.
  */
 export function addresses(options: AddressOptions): (region: string, bucket?: string, key?: string) => Address {
@@ -60,9 +60,12 @@ function addressed(origin: Origin, path: string): Address {
   return { origin: { ...origin, hostname: origin.hostname.replace(/^\[|\]$/g, "") }, host, path }
 }
 
+/** The last two labels stay, whatever they are: with endpoint `https://garage` and region `garage`, a store could else
+ *  send its client to any host of the network, and by `127` of 127.0.0.1 to any address. */
 function inRegion(hostname: string, configured: string, region: string): string {
-  if (region === configured) return hostname
-  return hostname.split(".").map((label) => (label === configured ? region : label)).join(".")
+  const labels = hostname.split(".")
+  if (region === configured || /^\d+$/.test(labels.at(-1) ?? "")) return hostname
+  return labels.map((label, at) => (label === configured && at < labels.length - 2 ? region : label)).join(".")
 }
 
 /** The key as it stands in a path: every byte kept, slashes as they are, nothing normalised. */

@@ -1,6 +1,7 @@
 import type { BucketSettings } from "../ports.ts"
 import { readBody } from "../net/answer-body.ts"
 import { maxXml, type SendCall } from "./s3-call.ts"
+import { ownerOf } from "./s3-listing.ts"
 import { failureOf, type Refusal } from "./s3-refusal.ts"
 import { childrenOf, parseXml, textOf, type XmlElement } from "./xml.ts"
 
@@ -9,29 +10,39 @@ type Setting = { readonly known: true; readonly element: XmlElement } | { readon
 
 const unset = [
   "ObjectLockConfigurationNotFoundError", "ReplicationConfigurationNotFoundError", "NoSuchLifecycleConfiguration",
+  "NoSuchBucketPolicy",
 ]
 
 /**
- * What a bucket is set to, by five reads; `undefined` if there is no such bucket. A refusal (403, 501) is `unknown`, and
+ * What a bucket is set to, by eight reads; `undefined` if there is no such bucket. A refusal (403, 501) is `unknown`, and
  * so is an answer that is another document: stores answer sub-resources that they do not know as if none were named.
  * Throws where the store does not answer.
  */
 export async function bucketSettings(send: SendCall, bucket: string): Promise<BucketSettings | undefined> {
   const read = (query: string, root: string) => setting(send, bucket, query, root)
-  const [location, versioning, lock, replication, lifecycle] = await Promise.all([
+  const [location, versioning, lock, replication, lifecycle, notification, policy, access] = await Promise.all([
     read("location=", "LocationConstraint"),
     read("versioning=", "VersioningConfiguration"),
     read("object-lock=", "ObjectLockConfiguration"),
     read("replication=", "ReplicationConfiguration"),
     read("lifecycle=", "LifecycleConfiguration"),
+    read("notification=", "NotificationConfiguration"),
+    read("policy=", ""),
+    read("acl=", "AccessControlPolicy"),
   ])
-  if (!location || !versioning || !lock || !replication || !lifecycle) return undefined
+  if (!location || !versioning || !lock || !replication || !lifecycle || !notification || !policy || !access) return undefined
   const constraint = location.known && typeof location.element === "string" ? location.element : ""
+  const owner = access.known ? ownerOf(access.element) : undefined
   return {
     versioning: versioning.known ? versioningOf(versioning.element) : "unknown",
+    mfaDelete: versioning.known ? textOf(versioning.element, "MfaDelete") === "Enabled" : "unknown",
     objectLock: lock.known ? textOf(lock.element, "ObjectLockEnabled") === "Enabled" : "unknown",
+    defaultRetention: lock.known ? childrenOf(lock.element, "Rule").length > 0 : "unknown",
     replicated: replication.known ? isReplicated(replication.element) : "unknown",
+    notifies: notification.known ? typeof notification.element !== "string" : "unknown",
+    policy: policy.known ? policy.element !== "" : "unknown",
     lifecycle: lifecycle.known ? lifecycleOf(lifecycle.element) : "unknown",
+    ...(owner ? { owner } : {}),
     ...(constraint ? { location: constraint } : {}),
   }
 }
@@ -39,7 +50,9 @@ export async function bucketSettings(send: SendCall, bucket: string): Promise<Bu
 async function setting(send: SendCall, bucket: string, query: string, root: string): Promise<Setting | undefined> {
   const answer = await send({ method: "GET", bucket, query, repeatable: true })
   if (answer.refusal) return refusedSetting(answer.refusal)
-  const document = parseXml((await readBody(answer.response.body, maxXml)).toString())
+  const text = (await readBody(answer.response.body, maxXml)).toString()
+  if (root === "") return text.trimStart().startsWith("{") ? { known: true, element: text } : { known: false } // a policy is JSON
+  const document = parseXml(text)
   return document?.root === root ? { known: true, element: document.element } : { known: false }
 }
 

@@ -71,6 +71,12 @@ export function classOf(entry: XmlElement): { readonly storageClass?: string } {
   return storageClass && storageClass !== defaultClass ? { storageClass } : {}
 }
 
+/** The id of the owner that an entry, or an access control policy, names; `undefined` where it names none. */
+export function ownerOf(entry: XmlElement): string | undefined {
+  const [owner] = childrenOf(entry, "Owner")
+  return (owner !== undefined && textOf(owner, "ID")) || undefined
+}
+
 /** AWS writes a space as `+`, as forms do, and a plus as `%2B`. */
 function decodeName(encoded: string): string {
   try {

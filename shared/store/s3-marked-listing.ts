@@ -6,7 +6,7 @@ import { readBody } from "../net/answer-body.ts"
 import type { ListedUpload, ListedVersion, ListMarker, MarkedListOptions, MultipartStore, ObjectStore } from "../ports.ts"
 import { documentIn, maxXml, type SendCall } from "./s3-call.ts"
 import { checksumKindOf } from "./s3-checksums.ts"
-import { classOf, listedObject, notGoingOn, queryOf } from "./s3-listing.ts"
+import { classOf, listedObject, notGoingOn, ownerOf, queryOf } from "./s3-listing.ts"
 import { failureOf } from "./s3-refusal.ts"
 import { childrenInOrder, childrenOf, textOf, type XmlElement } from "./xml.ts"
 
@@ -62,8 +62,9 @@ function listedVersion(entry: XmlElement, marker: boolean): ListedVersion {
   const versionId = textOf(entry, "VersionId") ?? ""
   const latest = textOf(entry, "IsLatest") === "true"
   const lastModified = Date.parse(textOf(entry, "LastModified") ?? "")
-  if (marker) return { key, versionId, latest, marker, lastModified, size: 0, etag: "" }
-  return { ...listedObject(entry, key), versionId, latest, marker }
+  const owner = ownerOf(entry)
+  const kept = { versionId, latest, marker, ...(owner ? { owner } : {}) }
+  return marker ? { key, ...kept, lastModified, size: 0, etag: "" } : { ...listedObject(entry, key), ...kept }
 }
 
 function listedUpload(entry: XmlElement): ListedUpload {

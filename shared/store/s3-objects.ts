@@ -3,14 +3,15 @@ import { chunksOf, discard } from "../net/answer-body.ts"
 import type { HttpResponse } from "../net/request.ts"
 import { percentEncode } from "../net/sigv4-canonical.ts"
 import type {
-  ByteRange, DeleteMarker, DeleteResult, ObjectRef, ObjectStore, StoredObject, Tag, WriteOptions, WriteResult,
+  ByteRange, DeleteMarker, DeleteResult, ObjectRef, ObjectStore, StoredObject, Tag, WriteResult,
 } from "../ports.ts"
 import { documentOf, type SendCall } from "./s3-call.ts"
 import { bodyChecksum } from "./s3-checksums.ts"
+import { s3Copy } from "./s3-copy.ts"
 import { bareEtag, conditionHeaders, header, infoOf, rangeHeader, readHeaders, writeHeaders } from "./s3-headers.ts"
 import { listing } from "./s3-listing.ts"
 import { versionListing } from "./s3-marked-listing.ts"
-import { failureOf, type Refusal } from "./s3-refusal.ts"
+import { failureOf, writeFailure, type Refusal } from "./s3-refusal.ts"
 import { childrenOf, escapeXml, textOf } from "./xml.ts"
 
 /** Objects of an S3 store. */
@@ -45,6 +46,8 @@ export function s3Objects(send: SendCall): ObjectStore {
       discard(answer.response.body)
       return resultOf(answer.response)
     },
+
+    copy: s3Copy(send),
 
     async delete(ref, options = {}) {
       const { versionId, condition, signal } = options
@@ -145,12 +148,6 @@ async function newestMarker(
   const { versions: [first] } = await listVersions(bucket, { prefix: key, limit: 1, ...(signal && { signal }) })
   if (first?.key !== key || !first.marker) return undefined
   return { versionId: first.versionId, lastModified: first.lastModified }
-}
-
-/** A missing key under `ifMatch` is a condition that doesn't hold: AWS says 404 NoSuchKey, others 412. */
-export function writeFailure(refusal: Refusal, condition: WriteOptions["condition"]): Failure {
-  const missing = refusal.code === "NoSuchKey"
-  return failureOf(missing && condition ? { ...refusal, status: 412, code: "PreconditionFailed" } : refusal)
 }
 
 /** The ETag and version that a write made. */

@@ -1,4 +1,5 @@
 import { Failure, type FailureCode } from "../errors.ts"
+import type { WriteCondition } from "../ports.ts"
 
 /** An answer of the store that is no success. */
 export interface Refusal {
@@ -48,6 +49,13 @@ export function failureOf(refusal: Refusal): Failure {
   const meaning = byCode[code] ?? byStatus[status] ?? otherwise
   const requestId = refusal.headers["x-amz-request-id"]
   return new Failure(meaning, messages[meaning] ?? "the store refused the request", { status, code, requestId })
+}
+
+/** As `failureOf` a write. A missing key under `ifMatch` is a condition that doesn't hold: AWS says 404 NoSuchKey, others
+ *  412. */
+export function writeFailure(refusal: Refusal, condition: WriteCondition | undefined): Failure {
+  const missing = refusal.code === "NoSuchKey" && condition !== undefined
+  return failureOf(missing ? { ...refusal, status: 412, code: "PreconditionFailed" } : refusal)
 }
 
 const messages: Partial<Record<FailureCode, string>> = {

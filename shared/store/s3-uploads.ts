@@ -1,19 +1,20 @@
 import { Failure } from "../errors.ts"
-import { discard, readBody } from "../net/answer-body.ts"
+import { discard } from "../net/answer-body.ts"
 import type { HttpResponse } from "../net/request.ts"
 import { percentEncode } from "../net/sigv4-canonical.ts"
 import type { MultipartStore, Part, WriteOptions, WriteResult } from "../ports.ts"
-import { documentOf, maxXml, type SendCall } from "./s3-call.ts"
+import { documentOf, type SendCall } from "./s3-call.ts"
 import {
   bodyChecksum, checksumElement, checksumKindOf, objectChecksum, partChecksumOf, uploadChecksum,
 } from "./s3-checksums.ts"
 import { bareEtag, conditionHeaders, header, writeHeaders } from "./s3-headers.ts"
+import { lateDocument } from "./s3-late.ts"
 import { etagOfParts, isPartNumber, PART_LIMIT } from "./s3-limits.ts"
 import { classOf } from "./s3-listing.ts"
 import { uploadListing } from "./s3-marked-listing.ts"
-import { place, resultOf, writeFailure } from "./s3-objects.ts"
-import { failureOf } from "./s3-refusal.ts"
-import { childrenOf, escapeXml, parseXml, textOf, type XmlElement } from "./xml.ts"
+import { place, resultOf } from "./s3-objects.ts"
+import { failureOf, writeFailure } from "./s3-refusal.ts"
+import { childrenOf, escapeXml, textOf, type XmlElement } from "./xml.ts"
 
 /** Multipart uploads of an S3 store. */
 export function s3Uploads(send: SendCall): MultipartStore {
@@ -93,23 +94,14 @@ function completion(parts: readonly Part[]): string {
   return `<CompleteMultipartUpload xmlns="${xmlns}">${list.join("")}</CompleteMultipartUpload>`
 }
 
-/** S3 begins to answer 200 while it still works; what failed then stands in the body (S3 reference,
- *  CompleteMultipartUpload). */
 async function completed(
   response: HttpResponse,
   parts: readonly Part[],
   condition: WriteOptions["condition"],
 ): Promise<WriteResult> {
-  const document = parseXml((await readBody(response.body, maxXml)).toString())
-  if (document?.root === "Error") {
-    const code = textOf(document.element, "Code") ?? ""
-    throw writeFailure({ status: 500, code, headers: response.headers, region: undefined }, condition)
-  }
-  if (document?.root !== "CompleteMultipartUploadResult") {
-    throw new Failure("unavailable", "the store did not say whether the upload was completed", { root: document?.root })
-  }
+  const document = await lateDocument(response, "CompleteMultipartUploadResult", condition)
   const versionId = header(response.headers, "x-amz-version-id")
-  const etag = bareEtag(textOf(document.element, "ETag")) || etagOfParts(parts)
+  const etag = bareEtag(textOf(document, "ETag")) || etagOfParts(parts)
   return { etag, ...(versionId ? { versionId } : {}) }
 }
 
