@@ -10,7 +10,8 @@ import { checkedRegistration, type Registrar } from "../shared/objects/register.
 import { registrationRequest, registrations, type Registration } from "../shared/objects/registrations.ts"
 import { sealObject, type Sealer } from "../shared/objects/seal.ts"
 import type { ObjectRef, Store, Subject } from "../shared/ports.ts"
-import { PROBE_PREFIX, probe, unsafeBecause } from "../shared/store/probe.ts"
+import { PROBE_PREFIX, probe } from "../shared/store/probe.ts"
+import { judged } from "../shared/store/store-facts.ts"
 import { memoryState } from "./memory-state.ts"
 import { counted, instance, makeRootKeys, setClock } from "./key-fixtures.ts"
 
@@ -47,16 +48,16 @@ export async function makeWorld(store: Store, bucket: string, options: WorldOpti
   const common = { registrations: registered, authority: decide }
   const sealer: Sealer = {
     ...common, store, dataKeys: makeKeyring(options.canUnwrap ?? true), clock, log, random: randomBytes,
-    reopen: true, scratchPrefix: PROBE_PREFIX,
+    reopen: true, scratchPrefix: PROBE_PREFIX, state, lease: 60_000, multipartBytes: 512 * 2 ** 20, partsMemory: 32 * 2 ** 20,
   }
   const opener: Opener = { ...common, store, dataKeys: makeKeyring(true) }
   const registrar: Registrar = {
     keyService, authority: decide, clock,
     bucketSettings: (name) => store.bucketSettings(name),
+    registrationsOf: (name) => registered.list(name),
     async probe(name) {
       const report = await probe(store, name)
-      const unsafe = unsafeBecause(report)
-      return { ...report, ...(unsafe ? { unsafe } : {}) }
+      return (use) => judged(report, use)
     },
     sourceOf: (name) => bucketCrn(ACCOUNT, STORE_INSTANCE, name),
     holdsState: () => false,
@@ -74,7 +75,8 @@ export async function makeWorld(store: Store, bucket: string, options: WorldOpti
 
   return {
     store, bucket, state, keyService, rootKeys, rootKey, policies: kept, grant, registrations: registered, register, registrar,
-    sealer, opener, clock, lines, authorization, makeKeyring,
+    sealer, opener, clock, lines, authorization, readAuthorization, makeKeyring,
+    sealAt: (ref: ObjectRef) => sealObject(sealer, ref, { uploaded: 0 }),
     ref: (key: string): ObjectRef => ({ bucket, key }),
     seal: (key: string, hint: { size?: number; uploaded?: number } = {}, by: Sealer = sealer) =>
       sealObject(by, { bucket, key }, { uploaded: 0, ...hint }),
@@ -100,4 +102,10 @@ function authorization() {
     roles: [{ role_id: "crn:v1:bluemix:public:iam::::serviceRole:Reader" }],
     resources: [{ attributes: place("kms", instance.id) }],
   }
+}
+
+/** cloud-object-storage → cloud-object-storage, Reader: buckets may read each other. */
+function readAuthorization() {
+  const given = authorization()
+  return { ...given, resources: given.subjects }
 }

@@ -8,35 +8,55 @@ export type ByteSource = AsyncIterable<Uint8Array>
 
 const BATCH = 16 // chunks in a piece of output: 256 KiB keeps writes few and still fits a second-level cache
 
-/**
- * Seals a message: salt, commitment, chunks. With `reopen` each chunk is opened again and compared before it is given out,
- * so that a fault of this machine can't put unreadable bytes in the place of readable ones; it then throws a plain `Error`.
- * `message` must come from this `salt`, fresh random bytes for each message. A piece is valid until the next is asked for.
- */
-export async function* sealMessage(
-  message: MessageKey,
-  salt: Uint8Array,
-  source: ByteSource,
-  options: { readonly reopen: boolean },
+/** How chunks are sealed. With `reopen` each chunk is opened again and compared before it is given out, so that a fault of
+ *  this machine can't put unreadable bytes in the place of readable ones; it then throws a plain `Error`. */
+export interface SealOptions {
+  readonly reopen: boolean
+}
+
+/** Seals a message: salt, commitment, chunks. `message` must come from this `salt`, fresh random bytes for each message. A
+ *  piece is valid until the next is asked for. */
+export function sealMessage(
+  message: MessageKey, salt: Uint8Array, source: ByteSource, options: SealOptions,
 ): AsyncGenerator<Uint8Array, undefined> {
-  let out = Buffer.allocUnsafeSlow(PREFIX_SIZE + SEALED_CHUNK_SIZE) // most messages are small: the batch comes when it is needed
-  out.set(salt)
-  out.set(message.commitment, salt.length)
-  const seal = options.reopen ? checkedSeal : sealChunk
+  const prefix = Buffer.concat([salt, message.commitment], PREFIX_SIZE)
+  return sealPieces(message, { first: 0, count: Number.POSITIVE_INFINITY, final: true }, source, options, prefix)
+}
+
+/** Seals a run of chunks of a message; `source` holds exactly its plaintext. Throws a plain `Error` where it does not. What
+ *  is sealed again under the same number must be the same plaintext (C2SP chunked-encryption, retries). */
+export function sealChunks(
+  message: MessageKey, chunks: ChunkRun, source: ByteSource, options: SealOptions,
+): AsyncGenerator<Uint8Array, undefined> {
+  return sealPieces(message, chunks, source, options, NOTHING)
+}
+
+const NOTHING = Buffer.alloc(0)
+
+async function* sealPieces(
+  message: MessageKey, chunks: ChunkRun, source: ByteSource, { reopen }: SealOptions, prefix: Buffer,
+): AsyncGenerator<Uint8Array, undefined> {
+  let out = Buffer.allocUnsafeSlow(prefix.length + SEALED_CHUNK_SIZE) // most messages are small: the batch comes when it is needed
+  out.set(prefix)
+  const seal = reopen ? checkedSeal : sealChunk
   const cut = cutter(CHUNK_SIZE)
-  let used = PREFIX_SIZE
-  let index = 0
+  const end = chunks.first + chunks.count
+  let used = prefix.length
+  let index = chunks.first
   for await (const piece of source) {
     for (const chunk of cut.push(piece)) {
+      if (index >= end) throw new Error("more plaintext than the run of chunks holds")
       used += seal(message, index++, chunk, out, used)
       if (out.length - used >= SEALED_CHUNK_SIZE) continue
       yield out.subarray(0, used)
       used = 0
-      if (index === 1) out = Buffer.allocUnsafeSlow(BATCH * SEALED_CHUNK_SIZE)
+      if (index === chunks.first + 1) out = Buffer.allocUnsafeSlow(BATCH * SEALED_CHUNK_SIZE)
     }
   }
-  used += seal(message, index, cut.rest(), out, used)
-  yield out.subarray(0, used)
+  if (Number.isFinite(end) && index !== end) throw new Error("less plaintext than the run of chunks holds")
+  if (chunks.final) used += seal(message, index, cut.rest(), out, used)
+  else if (cut.rest().length > 0) throw new Error("plaintext behind the last chunk of the run")
+  if (used > 0) yield out.subarray(0, used)
 }
 
 const reopened = Buffer.allocUnsafeSlow(CHUNK_SIZE) // for all messages: nothing is awaited between filling and comparing it

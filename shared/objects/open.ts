@@ -10,7 +10,7 @@ import type { DataKeys } from "../keys/data-keys.ts"
 import type { Authority, ObjectInfo, ObjectRef, ReadOptions, Subject } from "../ports.ts"
 import type { Registration, Registrations } from "./registrations.ts"
 import { isHere, messageKey, proveSize, sourceOf } from "./sealed.ts"
-import { readSpan, readStart, type ObjectStart, type ReadableStore } from "./reading.ts"
+import { readSpan, readStart, trim, type ObjectStart, type ReadableStore } from "./reading.ts"
 
 /** What opening needs. */
 export interface Opener {
@@ -45,6 +45,16 @@ export async function openObject(
   if (!start) return undefined
   const { header, size: headerSize } = headerOf(start)
   const registration = await registrationFor(opener, header, ref, reader)
+  return openFrom(opener, registration, ref, start, header, headerSize)
+}
+
+/** The object that starts so, under the registration of the place which its header names; whoever calls has made sure that it
+ *  may be opened where it was found. Throws `forbidden` where that registration's service may not use the root key any more,
+ *  and `undecryptable`. */
+export async function openFrom(
+  opener: Pick<Opener, "store" | "dataKeys" | "authority">, registration: Registration, ref: ObjectRef, start: ObjectStart,
+  header: Header, headerSize: number,
+): Promise<OpenedObject> {
   const message = await messageOf(opener, registration, header, start, headerSize)
   const size = await proveSize(opener.store, ref, start, headerSize, message)
   const proven = { store: opener.store, ref, start, headerSize, message, size }
@@ -74,7 +84,7 @@ async function registrationFor(opener: Opener, header: Header, ref: ObjectRef, r
 
 /** The message's key, if the bucket's service may still use the very root key that wraps the data key. */
 async function messageOf(
-  { dataKeys, authority }: Opener, registration: Registration, header: Header, start: ObjectStart, headerSize: number,
+  { dataKeys, authority }: Pick<Opener, "dataKeys" | "authority">, registration: Registration, header: Header, start: ObjectStart, headerSize: number,
 ): Promise<MessageKey> {
   const wanted = { id: header.dek, bucket: header.bucket, rootKeys: registration.rootKeys }
   const rootKey = await dataKeys.rootKeyOf(wanted)
@@ -113,14 +123,4 @@ async function* read(object: Proven, from: number, to: number, signal?: AbortSig
 async function* sealedSpan({ store, ref, start }: Proven, begin: number, end: number, signal?: AbortSignal) {
   if (begin < start.bytes.length) yield start.bytes.subarray(begin, end)
   yield* readSpan(store, ref, start.info, Math.max(begin, start.bytes.length), end, signal)
-}
-
-async function* trim(pieces: AsyncIterable<Uint8Array>, skip: number, keep: number): AsyncGenerator<Uint8Array, void> {
-  let position = -skip
-  for await (const piece of pieces) {
-    const from = Math.max(0, -position)
-    const to = Math.min(piece.length, keep - position)
-    if (from < to) yield piece.subarray(from, to)
-    position += piece.length
-  }
 }

@@ -6,7 +6,11 @@ export type SealResult =
   | { readonly outcome: "sealed"; readonly size: number; readonly dek: string }
   | { readonly outcome: "already-sealed"; readonly reason?: "unverified" }
   | { readonly outcome: "not-registered" | "gone" | "superseded" }
-  | { readonly outcome: "ignored"; readonly reason: "directory-marker" | "scratch" }
+  | { readonly outcome: "ignored"; readonly reason: "directory-marker" | "scratch" | "vault" }
+  /** Somebody else holds the lease on this sealing until then (milliseconds since the epoch). */
+  | { readonly outcome: "busy"; readonly until: number }
+  /** Stopped by its signal; what was sent is kept, and the next run goes on from there. */
+  | { readonly outcome: "unfinished" }
   | { readonly outcome: "not-settled"; readonly due: number }
   | Parked
 
@@ -21,4 +25,5 @@ export interface Parked {
 export type ParkReason =
   | "not-authorized" | "key-state" | "unavailable" | "archived" | "sse-c" | "locked" | "too-large"
   | "moved" | "unknown-data-key" | "unknown-format" | "damaged-or-forged" | "store-forbids" | "store-refuses"
-  | "condition-misbehaves" | "stored-bytes-differ" | "plaintext-version-left"
+  | "condition-misbehaves" | "stored-bytes-differ" | "plaintext-version-left" | "keeps-changing"
+  | "too-large-for-store" | "unfinished" | "destination-not-registered" | "cannot-resume" | "settling" | "failed"

@@ -55,12 +55,20 @@ export async function* readSpan(
   const object = await store.get(ref, { ...pinTo(info, signal), range: { start: from, end: end - 1 } })
   if (!object) throw changed()
   try {
-    if (object.etag !== info.etag || object.size !== info.size) throw changed() // a store may ignore If-Match on reads
-    yield* object.body
+    if (!isPinned(object, info)) throw changed() // a store may ignore If-Match or the version on reads
+    let left = end - from
+    for await (const piece of object.body) {
+      left -= piece.length
+      yield piece
+    }
+    if (left > 0) throw new Failure("unavailable", "the store ended a read early") // as a proxy may
   } finally {
     object.cancel()
   }
 }
+
+const isPinned = (object: StoredObject, info: ObjectInfo): boolean =>
+  object.etag === info.etag && object.size === info.size && (object.versionId ?? info.versionId) === (info.versionId ?? object.versionId)
 
 /** Read options for exactly this version. */
 function pinTo(info: ObjectInfo, signal?: AbortSignal): ReadOptions {
@@ -80,4 +88,15 @@ export async function collect(source: AsyncIterable<Uint8Array>, limit = Number.
     if (length >= limit) break
   }
   return Buffer.concat(chunks, Math.min(length, limit))
+}
+
+/** `keep` bytes of a stream behind its first `skip`. It is read to its end, where it may still fail. */
+export async function* trim(pieces: AsyncIterable<Uint8Array>, skip: number, keep: number): AsyncGenerator<Uint8Array, void> {
+  let position = -skip
+  for await (const piece of pieces) {
+    const from = Math.max(0, -position)
+    const to = Math.min(piece.length, keep - position)
+    if (from < to) yield piece.subarray(from, to)
+    position += piece.length
+  }
 }
