@@ -1,17 +1,22 @@
 /** `bucketseal`: the command line, one file a command. */
 import { Command } from "commander"
 import { version } from "../local/version.ts"
+import { approve } from "./approve.ts"
 import { authorize } from "./authorize.ts"
+import { census } from "./census.ts"
 import { end } from "./end.ts"
 import { exitCodesText } from "./exit.ts"
 import { keys } from "./keys.ts"
 import { notify } from "./notify.ts"
 import { open } from "./open.ts"
 import { remark } from "./output.ts"
+import { probe } from "./probe.ts"
 import { register } from "./register.ts"
+import { retry } from "./retry.ts"
 import { seal } from "./seal.ts"
 import { serve } from "./serve.ts"
 import { status } from "./status.ts"
+import { sweep } from "./sweep.ts"
 
 const program = new Command("bucketseal")
   .description("Envelope encryption for the buckets you already have.")
@@ -19,6 +24,8 @@ const program = new Command("bucketseal")
   .addHelpText("after", exitCodesText)
 
 for (const command of [serve, status, keys, authorize, register, notify, seal, open]) program.addCommand(command)
+for (const command of [probe, sweep, retry]) program.addCommand(command)
+for (const command of [census, approve]) program.addCommand(command)
 
 /** Commander would end the process with its own codes, print what was typed as it is, and take an option behind a
  *  command's name for one of the command around it. */

@@ -96,7 +96,7 @@ async function sealFile(path: string, ref: ObjectRef, options: SealOptions): Pro
   const size = await withServerContext(options, (context) => withDraft(target, force, async (draft) => {
     const store = await rewritableFile(path, draft, interrupted)
     try {
-      const result = await sealObject({ ...context.sealer, store }, ref, { uploaded: 0 }, interrupted)
+      const result = await sealObject({ ...context.sealer, store: { ...context.sealer.store, ...store }, alone: true }, ref, { uploaded: 0 }, interrupted)
       const { size: sealedSize } = demandSealed(result, path, ref)
       await draft.publish()
       return sealedSize

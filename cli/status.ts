@@ -12,6 +12,7 @@ const answer = z.object({
   unreadableEvents: z.object({ total: z.number(), more }),
   registrations: z.object({ buckets: z.number(), more }),
   lastSweep: z.nullable(z.string()),
+  lastSweepOf: z.exactOptional(z.number()),
 })
 const health = z.object({ status: z.string(), version: z.string() })
 
@@ -26,11 +27,26 @@ export const status = apiCommand("status", "is the server well, and what does it
       ["waiting uploads", `${counted(now.inbox.waiting, now.inbox)}${dueText(now.inbox.oldest)}`],
       ["parked objects", `${counted(now.parked.total, now.parked)}${reasonsText(now.parked.reasons)}`],
       ["unreadable events", counted(now.unreadableEvents.total, now.unreadableEvents)],
-      ["last sweep", now.lastSweep ?? "never: what no event told of isn't sealed"],
+      ["last sweep", sweepText(now)],
     ]))
   })
 
 const dueText = (oldest: string | undefined): string => (oldest === undefined ? "" : `, the first due ${oldest}`)
+
+/** Of several buckets: of the one whose last sweep is longest ago. */
+function sweepText({ lastSweep, lastSweepOf }: Pick<z.infer<typeof answer>, "lastSweep" | "lastSweepOf">): string {
+  const of = lastSweepOf === undefined ? "" : `, of the first ${lastSweepOf} buckets`
+  if (lastSweep === null) return "never: what no event told of isn't sealed (bucketseal sweep)"
+  return `${ageText(Date.now() - Date.parse(lastSweep))} ago, ${lastSweep}${of}`
+}
+
+const units = [["days", 86_400_000], ["hours", 3_600_000], ["minutes", 60_000]] as const
+
+/** The largest unit of which there are two or more. */
+function ageText(milliseconds: number): string {
+  const [unit, size] = units.find((one) => milliseconds >= 2 * one[1]) ?? ["seconds", 1_000]
+  return `${Math.max(0, Math.floor(milliseconds / size))} ${unit}`
+}
 
 const counted = (number: number, { more: further }: { readonly more?: true }): string =>
   `${number}${further ? "+" : ""}`

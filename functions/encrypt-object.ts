@@ -1,34 +1,60 @@
 /** Job: an upload event → that object sealed, once. */
+import { z } from "zod/mini"
 import type { ObjectsContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
+import { isOver, parkUnfinished, sealOrPark, type Tried } from "../shared/objects/attempt.ts"
 import { parseUploadEvents, type UploadEvent } from "../shared/objects/events.ts"
-import { park } from "../shared/objects/parking.ts"
-import { sealObject } from "../shared/objects/seal.ts"
-import { job, summarize, type JobItem } from "../shared/runtime/job.ts"
+import { job, summarize } from "../shared/runtime/job.ts"
+import { encodeCursor, parseCursor } from "../shared/runtime/cursor.ts"
 
+/** What it could not do before its signal is parked `unfinished`, due at once, and stands in the cursor where it fits: whoever
+ *  can, calls again; where nobody does, `retry-parked` goes on. */
 export const encryptObject = job({
   name: "encrypt-object",
   input: { parse: demandUploads },
   async run({ uploads }, context: ObjectsContext, signal) {
-    const items: JobItem[] = []
-    for (const upload of uploads) items.push(await sealUpload(upload, context, signal))
-    return summarize(items, ({ outcome }) => outcome !== "parked" && outcome !== "not-settled")
+    const items: Tried[] = []
+    const unfinished: Upload[] = []
+    const errors: unknown[] = []
+    for (const { bucket, key, size, time = context.clock() } of uploads) { // what has no time settles from our first sight
+      const upload = { bucket, key, time, ...(size === undefined ? {} : { size }) }
+      try {
+        const item = signal.aborted ? await putOff(upload, context) : await sealUpload(upload, context, signal)
+        items.push(item)
+        if (item.outcome === "unfinished") unfinished.push(upload)
+      } catch (error) { // of the state: this upload's event is needed again, and the others are no worse for it
+        errors.push(error)
+      }
+    }
+    if (errors.length > 0) throw errors[0]
+    const cursor = unfinished.length === 0 ? undefined : encodeCursor(unfinished)
+    return { ...summarize(items, isOver), ...(cursor === undefined ? {} : { done: false, cursor }) }
   },
 })
 
-/** A job that was given nothing it can read has failed; a delivery that also holds something else has not. */
+const uploadOf = z.strictObject({ bucket: z.string(), key: z.string(), size: z.exactOptional(z.number()), time: z.number() })
+const cursorOf = z.array(uploadOf)
+
+/** What is needed of an upload to go on with it. */
+type Upload = z.infer<typeof uploadOf>
+
+/** A job that was given nothing it can read has failed; a delivery that also holds something else has not. A cursor stands for
+ *  all of the delivery that it came with. */
 function demandUploads(delivery: unknown): { readonly uploads: readonly UploadEvent[] } {
+  const isNext = typeof delivery === "object" && delivery !== null && "cursor" in delivery && delivery.cursor !== undefined
+  if (isNext) return { uploads: parseCursor(delivery.cursor, cursorOf) }
   const { uploads, rejected: [unreadable] } = parseUploadEvents(delivery)
   if (unreadable && uploads.length === 0) throw new Failure("bad-body", `this is no upload event: ${unreadable.reason}`)
   return { uploads }
 }
 
-async function sealUpload(upload: UploadEvent, context: ObjectsContext, signal: AbortSignal): Promise<JobItem> {
-  const ref = { bucket: upload.bucket, key: upload.key }
-  const uploaded = upload.time ?? context.clock()
-  const result = await sealObject(context.sealer, ref, { size: upload.size, uploaded }, signal)
-  if (result.outcome === "parked") await park(context.state, ref, result, context.clock())
-  context.log.info("looked at an upload", { ...ref, ...result })
-  const reason = "reason" in result ? { reason: result.reason } : {}
-  return { ...ref, outcome: result.outcome, ...reason }
+async function sealUpload({ bucket, key, size, time }: Upload, context: ObjectsContext, signal: AbortSignal): Promise<Tried> {
+  const item = await sealOrPark(context, { bucket, key }, { size, uploaded: time }, signal)
+  context.log.info("looked at an upload", { ...item })
+  return item
+}
+
+async function putOff({ bucket, key }: Upload, context: ObjectsContext): Promise<Tried> {
+  await parkUnfinished(context, { bucket, key })
+  return { bucket, key, outcome: "unfinished" }
 }

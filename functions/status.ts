@@ -3,6 +3,7 @@
 import { z } from "zod/mini"
 import type { ObjectsContext } from "../shared/context.ts"
 import { storeCrn } from "../shared/iam/crn.ts"
+import { finishedSweep } from "../shared/objects/sweeps.ts"
 import type { StateStore } from "../shared/ports.ts"
 import { json } from "../shared/runtime/body.ts"
 import { endpoint, type AnyRoute, type Call } from "../shared/runtime/endpoint.ts"
@@ -24,12 +25,13 @@ const show = endpoint({
       parked: { total: parked.paths.length, reasons: await reasonsOf(state, parked.paths), ...moreOf(parked) },
       unreadableEvents: { total: unreadable.paths.length, ...moreOf(unreadable) },
       registrations: { buckets: registered.paths.length, ...moreOf(registered) },
-      lastSweep: null, // there is no sweep yet over what events did not tell of
+      ...await lastSweepOf(state, registered.paths),
     })
   },
 })
 
-/** `GET /status`. `more: true` beside a number: there are more than that. `registrations.buckets`: of how many buckets
+/** `GET /status`. `lastSweep`: when the last sweep of that registered bucket was finished for which this is longest ago; `null`
+ *  where one has had none, or nothing is registered. `lastSweepOf`: only of so many buckets. `more: true` beside a number: there are more than that. `registrations.buckets`: of how many buckets
  *  there are registrations, or were: a document stays, for its root keys, when its last registration is removed. */
 export const status: readonly AnyRoute<ObjectsContext>[] = [show]
 
@@ -70,4 +72,31 @@ async function reasonsOf(state: StateStore, paths: readonly string[]): Promise<R
     for (const reason of reasons) counts[reason] = (counts[reason] ?? 0) + 1
   }
   return counts
+}
+
+interface LastSweep {
+  readonly lastSweep: string | null
+  readonly lastSweepOf?: number
+}
+
+/** Looks at the first buckets only, and no further than to one that was never swept. */
+async function lastSweepOf(state: StateStore, registered: readonly string[]): Promise<LastSweep> {
+  const buckets = registered.slice(0, NOTES).map((path) => path.slice("registrations/".length, -".json".length))
+  const partly = registered.length > buckets.length ? { lastSweepOf: buckets.length } : {}
+  let oldest: string | undefined
+  for (let from = 0; from < buckets.length; from += AT_ONCE) {
+    const sweeps = await Promise.all(buckets.slice(from, from + AT_ONCE).map((bucket) => sweepOf(state, bucket)))
+    if (sweeps.includes("never")) return { lastSweep: null }
+    for (const finished of sweeps) if (finished !== undefined && (oldest === undefined || finished < oldest)) oldest = finished
+  }
+  return { lastSweep: oldest ?? null, ...partly }
+}
+
+const registrationsIn = z.object({ registrations: z.array(z.object({ enabled: z.boolean() })) })
+
+/** When the last sweep was finished, or `never`; `undefined` for a bucket of which nothing is to be sealed. */
+async function sweepOf(state: StateStore, bucket: string): Promise<string | undefined> {
+  const registered = await state.read(`registrations/${bucket}.json`, registrationsIn)
+  if (!registered?.value.registrations.some(({ enabled }) => enabled)) return undefined
+  return (await finishedSweep(state, bucket))?.finished ?? "never"
 }

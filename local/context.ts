@@ -1,6 +1,6 @@
 /** The context of the Node host: everything that any function needs, over the stores that the settings name. */
 import { randomBytes } from "node:crypto"
-import { rootKeyCacheSeconds, withObjects, type IamContext, type KeysContext, type ObjectsContext } from "../shared/context.ts"
+import { rootKeyCacheSeconds, withObjects, type BucketsContext, type IamContext, type KeysContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
 import type { ExternalIssuer } from "../shared/iam/external-tokens.ts"
 import { authority } from "../shared/iam/authority.ts"
@@ -18,7 +18,7 @@ import type { Settings } from "../shared/settings.ts"
 import { openMasterKeys, type Stores } from "./stores.ts"
 
 /** The host's context; `close` zeroes the keys in memory. */
-export type LocalContext = IamContext & KeysContext & ObjectsContext & { close(): void }
+export type LocalContext = IamContext & KeysContext & BucketsContext & { close(): void }
 
 const ROTATE_WAIT = 3_600 // seconds between two rotations of a key, Key Protect's
 const ENABLE_WAIT = 30 // seconds from disable to enable, Key Protect's

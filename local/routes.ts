@@ -1,4 +1,5 @@
 /** All endpoints of the Node host: those of the functions, and the door for events. */
+import { approvals } from "../functions/approvals.ts"
 import { authorizations } from "../functions/authorizations.ts"
 import { authorize } from "../functions/authorize.ts"
 import { decryptObject } from "../functions/decrypt-object.ts"
@@ -19,5 +20,5 @@ export type HostContext = IamContext & KeysContext & ObjectsContext & EventsCont
 
 export const routes: readonly AnyRoute<HostContext>[] = [
   ...token, ...identities, ...authorizations, ...authorize, ...keys, ...wrap, ...unwrap, ...rewrap, ...registrations,
-  ...decryptObject, ...status, ...events,
+  ...approvals, ...decryptObject, ...status, ...events,
 ]

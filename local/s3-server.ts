@@ -1,10 +1,11 @@
 /** The local S3 endpoint: a `Store` behind S3's HTTP interface. What it serves stands in `s3/routes.ts`. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import type { Store } from "../shared/ports.ts"
-import { listen } from "../shared/runtime/node.ts"
+import { answerUnreadable, listen, ownAnswers } from "../shared/runtime/node-server.ts"
 import type { Endpoint } from "./s3/call.ts"
 import type { S3EventRecord } from "./s3/notification.ts"
 import { serve, type Gate } from "./s3/serve.ts"
+import { document, type Element } from "./s3/xml.ts"
 
 /** A running endpoint. */
 export interface S3Server {
@@ -33,12 +34,18 @@ export async function s3Server(options: S3ServerOptions): Promise<S3Server> {
     running.add(serving)
     void serving.finally(() => running.delete(serving))
   }
-  const server = createServer(limits, accept(false))
+  const server = ownAnswers(accept(false), limits)
   server.on("checkContinue", accept(true))
+  answerUnreadable(server, (status) => ({ type: "application/xml", text: document(["Error", unreadable(status)]) }))
   server.timeout = maxIdle
   const port = await listen(server, options.port, "127.0.0.1")
   return { url: `http://127.0.0.1:${port}`, port, close: () => close(server, running) }
 }
+
+/** S3's own words (S3 reference, "Error responses"). */
+const unreadable = (status: number): readonly Element[] => status === 408
+  ? [["Code", "RequestTimeout"], ["Message", "Your socket connection to the server was not read from or written to within the timeout period."]]
+  : [["Code", "BadRequest"], ["Message", "An error occurred when parsing the HTTP request."]]
 
 // A request's head comes within 20 seconds; a body may take hours, but no connection is silent for five minutes. Many
 // clients keep connections for a minute: the server closes later, so as not to close under a request.

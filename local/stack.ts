@@ -9,6 +9,7 @@ import { buildContext } from "./context.ts"
 import { readS3Credentials } from "./data-folder.ts"
 import { ownerKey } from "./owner.ts"
 import { routes } from "./routes.ts"
+import { schedules } from "./schedule.ts"
 import { s3Server, type S3Server } from "./s3-server.ts"
 import { openStores, type Stores } from "./stores.ts"
 import { uploads } from "./uploads.ts"
@@ -51,6 +52,8 @@ export async function startStack(settings: Settings, { log, version, environment
     closing.push(() => context.close())
     const inbox = await uploads(context, inboxLease === undefined ? {} : { lease: inboxLease })
     closing.push(() => inbox.close())
+    const timed = await schedules(context)
+    closing.push(() => timed.close())
     const s3 = settings.store === "local" ? await localS3(settings, stores, log, inbox.store) : undefined
     if (s3) closing.push(() => s3.close())
     const { keep: keepUnreadable } = unreadableEvents(stores.state, Date.now)

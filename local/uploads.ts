@@ -1,5 +1,6 @@
 /** From upload events to `encrypt-object`, through the inbox. */
 import { encryptObject } from "../functions/encrypt-object.ts"
+import { probeStore } from "../functions/probe-store.ts"
 import type { ObjectsContext } from "../shared/context.ts"
 import type { UploadEvent } from "../shared/objects/events.ts"
 import type { Handled } from "../shared/objects/inbox-looks.ts"
@@ -28,11 +29,13 @@ export interface UploadsOptions {
 const LEASE_MS = 60_000 // the delay after a host was lost, and twice of what the clocks of two hosts may differ
 const CONCURRENCY = 8 // small objects wait for the store most of the time; each large one in flight holds its buffers
 const INLINE_MS = 5_000 // the default of `settle`; senders give up after some 15 seconds, and send again
+const PROBE_PAUSE_MS = 600_000 // a probe costs some 300 requests
 const GRACE_MS = 5_000 // what is being sealed may end; a longer one is aborted, and its event stays in the inbox
 
 /** Starts handling what is waiting, and accepts more. */
 export async function uploads(context: ObjectsContext, { lease = LEASE_MS }: UploadsOptions = {}): Promise<Uploads> {
   const { state, clock, log, registrations, settings } = context
+  const probed = new Map<string, number>() // at most one a registered bucket
 
   /** The event with the time from which `settle` counts – never later than now, or a clock that is ahead would put
    *  sealing off – and when it is due; `undefined` for a place that is not registered. */
@@ -43,11 +46,23 @@ export async function uploads(context: ObjectsContext, { lease = LEASE_MS }: Upl
     return { event: { ...event, time }, due: settledAt(registration, time, clock()) }
   }
 
-  async function handle(event: UploadEvent, signal: AbortSignal): Promise<Handled> {
-    if (!await settling(event)) return "handled" // another host may have accepted it by what this one has not seen before
-    const { items: [item] } = await encryptObject.run({ uploads: [event] }, context, signal)
-    if (item?.outcome === "not-settled") return await settling(event) ?? "handled"
-    return item?.reason === "unavailable" ? "failed" : "handled"
+  /** A probe holds for what it saw, until an answer contradicts it. */
+  function probeAgain(bucket: string): void {
+    if (clock() - (probed.get(bucket) ?? -Infinity) < PROBE_PAUSE_MS) return
+    probed.set(bucket, clock())
+    const running = probeStore.run({ bucket }, context, AbortSignal.any([]))
+    running.catch((cause: unknown) => log.error("a bucket can't be probed now", { bucket, cause }))
+  }
+
+  /** What was parked is done with, here: `retry-parked` goes back to it. */
+  async function handle(accepted: UploadEvent, signal: AbortSignal): Promise<Handled> {
+    const known = await settling(accepted)
+    if (!known) return "handled" // another host may have accepted it by what this one has not seen before
+    const { event } = known
+    const { done, items: [item] } = await encryptObject.run({ uploads: [event] }, context, signal)
+    if (item?.reason === "condition-misbehaves") probeAgain(event.bucket)
+    if (!done) return { event, due: clock() }
+    return item?.due === undefined ? "handled" : { event, due: Date.parse(item.due) }
   }
 
   async function accept(events: readonly UploadEvent[], within?: number): Promise<number> {

@@ -10,10 +10,13 @@ import type { Opener } from "./objects/open.ts"
 import type { Registrar } from "./objects/register.ts"
 import { registrations, type Registrations } from "./objects/registrations.ts"
 import type { Sealer } from "./objects/seal.ts"
-import type { Authority, Clock, EtagForm, KeyService, Log, ObjectStore, StateStore, Store } from "./ports.ts"
+import type { Authority, Clock, KeyService, Log, StateStore, Store } from "./ports.ts"
 import type { Settings } from "./settings.ts"
-import { PROBE_PREFIX, probe, unsafeBecause } from "./store/probe.ts"
+import { PROBE_PREFIX, probe, probeState } from "./store/probe.ts"
+import type { ProbeReport } from "./store/probe-report.ts"
 import { stateStore } from "./store/state.ts"
+import { judged } from "./store/store-facts.ts"
+import { isRefusal, stateFormFor } from "./store/strategy.ts"
 
 export type { Action } from "./iam/actions.ts"
 export type { Caller } from "./iam/tokens.ts"
@@ -51,6 +54,11 @@ export interface ObjectsContext extends BaseContext {
   readonly opener: Opener
 }
 
+/** What the jobs on whole buckets have besides. */
+export interface BucketsContext extends ObjectsContext {
+  readonly store: Store
+}
+
 /** What the object functions are built on. */
 export interface ObjectParts {
   readonly store: Store
@@ -58,8 +66,10 @@ export interface ObjectParts {
   readonly random: (size: number) => Uint8Array
 }
 
+const SEALING_LEASE_MS = 60_000 // after a crash a sealing that takes several writes waits this long; clocks may differ by a sixth
+
 /** Adds what the functions on objects need. `close` zeroes the keys in memory. */
-export function withObjects<Base extends BaseContext>(base: Base, parts: ObjectParts): Base & ObjectsContext & { close(): void } {
+export function withObjects<Base extends BaseContext>(base: Base, parts: ObjectParts): Base & BucketsContext & { close(): void } {
   const { settings, state, clock, authority } = base
   const registered = registrations(state, clock, settings.cacheSeconds)
   const keyring = keyringOf(base, parts.keyService)
@@ -67,9 +77,13 @@ export function withObjects<Base extends BaseContext>(base: Base, parts: ObjectP
   return {
     ...base,
     registrations: registered,
-    registrar: registrarOf(base, parts),
-    sealer: { ...common, clock, log: base.log, random: parts.random, reopen: settings.reopen, scratchPrefix: PROBE_PREFIX },
+    registrar: registrarOf(base, parts, registered),
+    sealer: {
+      ...common, state, clock, log: base.log, random: parts.random, reopen: settings.reopen, scratchPrefix: PROBE_PREFIX,
+      lease: SEALING_LEASE_MS, multipartBytes: settings.multipartBytes, partsMemory: settings.partsMemory,
+    },
     opener: common,
+    store: parts.store,
     close: () => keyring.close(),
   }
 }
@@ -84,7 +98,8 @@ function keyringOf({ settings, state, clock }: BaseContext, keyService: KeyServi
  *  the two add up, and a disabled root key must open nothing once `cacheSeconds` have passed. */
 export const rootKeyCacheSeconds = ({ cacheSeconds }: Settings): number => Math.min(1, cacheSeconds)
 
-function registrarOf({ settings, state, clock, authority }: BaseContext, { store, keyService }: ObjectParts): Registrar {
+function registrarOf(base: BaseContext, { store, keyService }: ObjectParts, registered: Registrations): Registrar {
+  const { settings, clock, authority } = base
   const stateAt = settings.state === "local" || settings.store === "local" ? undefined : stateLocation(settings.state)
   return {
     keyService, authority, clock,
@@ -92,18 +107,24 @@ function registrarOf({ settings, state, clock, authority }: BaseContext, { store
     sourceOf: (bucket) => bucketCrn(settings.account, settings.storeInstance, bucket),
     holdsState: (bucket, prefix) =>
       stateAt?.bucket === bucket && (stateAt.prefix.startsWith(prefix) || prefix.startsWith(stateAt.prefix)),
+    registrationsOf: (bucket) => registered.list(bucket),
     async probe(bucket) {
-      const report = await probe(store, bucket)
-      const unsafe = unsafeBecause(report)
-      await keepReport(state, `probes/${bucket}.json`, { ...report, probed: new Date(clock()).toISOString() })
-      return { ...report, ...(unsafe ? { unsafe } : {}) }
+      const announce = (prefix: string) => base.log.info("probing a bucket by canaries, which are removed again", { bucket, prefix })
+      const report = await probeAndKeep(base, store, bucket, announce)
+      return (use) => judged(report, use)
     },
   }
 }
 
-async function keepReport(state: StateStore, path: string, report: unknown): Promise<void> {
+/** Probes a bucket and keeps the report, with its date, as `probes/<bucket>.json`. Throws as `probe`. */
+export async function probeAndKeep(
+  { state, clock }: Pick<BaseContext, "state" | "clock">, store: Store, bucket: string, announce: (prefix: string) => void,
+): Promise<ProbeReport & { readonly probed: string }> {
+  const report = { ...await probe(store, bucket, { announce }), probed: new Date(clock()).toISOString() }
+  const path = `probes/${bucket}.json`
   const present = await state.read(path, { parse: (value) => value })
   await (present ? state.replace(path, report, present.etag) : state.create(path, report)) // a newer report by another instance stays
+  return report
 }
 
 /** Where `s3://bucket/prefix` is. The prefix ends with a slash unless it is empty. */
@@ -124,14 +145,10 @@ export async function openState(store: Store, bucket: string, prefix: string): P
   const rules = settings.lifecycle === "unknown" ? [] : settings.lifecycle
   const rule = rules.find((one) => one.prefix.startsWith(prefix) || prefix.startsWith(one.prefix))
   if (rule) throw refusedState(bucket, `a lifecycle rule on prefix "${rule.prefix}" ${rule.effect} what is in it`)
-  return stateStore(store, { bucket, prefix, form: await safeForm(store, bucket, prefix) })
-}
-
-async function safeForm(store: ObjectStore, bucket: string, prefix: string): Promise<EtagForm> {
-  const report = await probe(store, bucket, `${prefix}${PROBE_PREFIX}`)
-  const unsafe = unsafeBecause(report)
-  if (unsafe || !report.matchForm) throw refusedState(bucket, unsafe ?? "it refuses right conditions")
-  return report.matchForm
+  if (settings.defaultRetention === true) throw refusedState(bucket, "Object Lock would retain each version of what is in it")
+  const form = stateFormFor(await probeState(store, bucket, prefix))
+  if (isRefusal(form)) throw refusedState(bucket, form.because)
+  return stateStore(store, { bucket, prefix, form })
 }
 
 const refusedState = (bucket: string, why: string) =>

@@ -45,6 +45,8 @@ const table = z.strictObject({
   dekSeconds: z._default(whole(1), 3600),
   cacheSeconds: z._default(whole(0, 86_400), 300),
   reopen: z._default(flag, true),
+  multipartBytes: z._default(whole(5 * 2 ** 20), 512 * 2 ** 20),
+  partsMemory: z._default(whole(1), 32 * 2 ** 20),
   logLevel: z._default(z.enum(["debug", "info", "warn", "error", "silent"]), "info"),
 })
 

@@ -40,7 +40,7 @@ describe("bucketseal", () => {
   it("says in its help which commands there are and what its exit codes mean", async () => {
     const { code, out } = await run("--help")
     expect(code).toBe(0)
-    for (const name of ["serve", "status", "keys", "authorize", "register", "notify", "seal", "open"]) expect(out).toMatch(new RegExp(`^  ${name} `, "m"))
+    for (const name of ["serve", "status", "keys", "authorize", "register", "notify", "seal", "open", "probe", "sweep", "retry", "census", "approve"]) expect(out).toMatch(new RegExp(`^  ${name} `, "m"))
     for (const meaning of [/0 +ok/, /1 +failed/, /2 +wrong/, /3 +not allowed/, /4 +partly/, /130 +interrupted/]) expect(out).toMatch(meaning)
   })
 
@@ -207,7 +207,7 @@ describe("bucketseal authorize and register", () => {
     await run("authorize")
     expect(await json("register", `s3://${BUCKET}`, "--key", id, "--settle", "0")).toMatchObject({ rootKey: key, prefix: "", settle: 0, enabled: true })
     expect(await json("register", `s3://${BUCKET}/år 2024/%41`, "--key", key, "--moved", "allow")).toMatchObject({ prefix: "år 2024/%41", moved: "allow", settle: 5 })
-    expect((await run("register", "list")).out).toContain(`s3://${BUCKET}/år 2024/%41  enabled   settle 5`.replace("enabled   ", "enabled  "))
+    expect((await run("register", "list")).out).toContain(`s3://${BUCKET}/år 2024/%41  enabled  in-place  settle 5`)
     expect(await json("register", `s3://${BUCKET}`, "--disable")).toMatchObject({ rootKey: key, settle: 0, enabled: false })
     expect(await run("keys", "delete", key)).toMatchObject({ code: 1, err: expect.stringContaining("force") })
     expect((await run("register", "remove", `s3://${BUCKET}/år 2024/%41`)).code).toBe(0)

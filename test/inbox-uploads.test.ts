@@ -4,7 +4,9 @@ import { uploads } from "../local/uploads.ts"
 import { Failure } from "../shared/errors.ts"
 import type { UploadEvent } from "../shared/objects/events.ts"
 import { entries } from "../shared/objects/inbox-entries.ts"
+import { parkedAt } from "../shared/objects/parking.ts"
 import { registrations } from "../shared/objects/registrations.ts"
+import type { StateStore } from "../shared/ports.ts"
 import { parseSettings } from "../shared/settings.ts"
 import { documentAt, keptLog, until } from "./inbox-fixtures.ts"
 import { instance } from "./key-fixtures.ts"
@@ -21,8 +23,11 @@ describe("uploads", () => {
   beforeEach(async () => void (world = await makeWorld(harness.store, await harness.bucket())))
 
   /** A host that runs by the real clock. */
-  const open = (events: "inbox" | "inline" = "inbox", store = world.store, registered = world.registrations, lease = 60_000) => uploads({
-    settings: parseSettings({ ...given, events }), clock: Date.now, log: keptLog(), state: world.state, authority: world.sealer.authority,
+  const open = (
+    events: "inbox" | "inline" = "inbox", store = world.store, registered = world.registrations, lease = 60_000,
+    state: StateStore = world.state,
+  ) => uploads({
+    settings: parseSettings({ ...given, events }), clock: Date.now, log: keptLog(), state, authority: world.sealer.authority,
     authenticate: () => Promise.reject(new Error("events have no caller")), registrations: registered,
     registrar: world.registrar, sealer: { ...world.sealer, store, clock: Date.now, registrations: registered }, opener: world.opener,
   }, { lease })
@@ -113,21 +118,31 @@ describe("uploads", () => {
 
   it("that turn out not to have settled are put off until they have", async () => {
     const box = await open()
-    const time = Date.now()
     await world.store.put(world.ref("a"), Buffer.from("plaintext"))
-    await world.register(world.bucket, { settle: 0.5 })
+    const registered = await world.register(world.bucket, { settle: 0.5 })
+    const time = Date.now()
     await box.store([event("a", { time })])
-    await world.register(world.bucket, { settle: 3_600 })
+    await world.registrations.put(world.bucket, "", (present) => ({ ...present ?? registered, settle: 3_600 }))
     await until(async () => dueOf((await waiting())[0]) === time + 3_600_000)
     expect(await isSealed("a")).toBe(false)
     await box.close()
   })
 
-  it("that meet a store which does not answer stay in the inbox, for a later try", async () => {
+  it("that meet a store which does not answer are parked, and leave the inbox: retry-parked goes back to them", async () => {
     const box = await open("inbox", { ...world.store, get: () => Promise.reject(new Failure("unavailable", "no answer")) })
     await box.accept([event("a")])
     await box.idle()
-    expect(await waiting()).toHaveLength(1)
+    expect(await waiting()).toEqual([])
+    expect(await parkedAt(world.state, world.ref("a"))).toMatchObject({ reason: "unavailable", attempts: 1 })
+    await box.close()
+  })
+
+  it("that can't even be parked stay in the inbox, for a later try", async () => {
+    const noNotes = (path: string, value: unknown) =>
+      (path.startsWith("parked") ? Promise.reject(new Failure("unavailable", "no answer")) : world.state.create(path, value))
+    const box = await open("inbox", { ...world.store, get: () => Promise.reject(new TypeError("a bug")) }, world.registrations, 60_000, { ...world.state, create: noNotes })
+    await box.accept([event("a")])
+    await box.idle()
     expect(await documentAt(world.state, (await waiting())[0] ?? "")).toMatchObject({ event: { key: "a" }, tries: 1 })
     await box.close()
   })
@@ -141,14 +156,15 @@ describe("uploads", () => {
     await box.close()
   })
 
-  it("EVENTS=inline: the inbox keeps what has to wait longer, and what failed", async () => {
+  it("EVENTS=inline: the inbox keeps what has to wait longer; what failed is parked", async () => {
     await world.register(world.bucket, { settle: 3_600 }, "slow/")
     await world.store.put(world.ref("a"), Buffer.from("plaintext"))
     const box = await open("inline", { ...world.store, get: (ref, options) =>
       (ref.key === "fails" ? Promise.reject(new Failure("unavailable", "no answer")) : world.store.get(ref, options)) })
     expect(await box.accept([event("a"), event("fails"), event("slow/b")])).toBe(3)
     const kept = await Promise.all((await waiting()).map((path) => documentAt(world.state, path)))
-    expect(kept).toMatchObject([{ event: { key: "fails" }, tries: 1 }, { event: { key: "slow/b" }, tries: 0 }])
+    expect(kept).toMatchObject([{ event: { key: "slow/b" }, tries: 0 }])
+    expect(await parkedAt(world.state, world.ref("fails"))).toMatchObject({ reason: "unavailable" })
     await box.close()
   })
 

@@ -64,7 +64,7 @@ function stringToSign({ method, path, headers }: WireRequest, query: Query, expi
   const values = new Map<string, string>()
   for (const [header, raw] of headers) {
     const name = header.toLowerCase()
-    const value = raw.replace(/^[\t ]+|[\t ]+$/g, "")
+    const value = trimmed(raw)
     const before = values.get(name)
     values.set(name, before === undefined ? value : `${before},${value}`)
   }
@@ -72,6 +72,16 @@ function stringToSign({ method, path, headers }: WireRequest, query: Query, expi
   const amz = [...values.keys()].filter((name) => name.startsWith("x-amz-")).sort()
   const lines = [method, ...standard, expires, ...amz.map((name) => `${name}:${values.get(name)}`)]
   return [...lines, path + signedPart(query)].join("\n")
+}
+
+/** Without blanks at its ends. Not by /[\t ]+$/, which takes the square of a run of blanks that is not at the end; nor by
+ *  `trim`, for which 0xA0 is white space too: here it is a byte, the end of UTF-8's `à`. */
+function trimmed(value: string): string {
+  const isBlank = (at: number) => value[at] === " " || value[at] === "\t"
+  let [start, end] = [0, value.length]
+  while (start < end && isBlank(start)) start++
+  while (end > start && isBlank(end - 1)) end--
+  return value.slice(start, end)
 }
 
 /** The path goes in as it was sent; the values of parameters decoded, and an empty one without its equals sign. */

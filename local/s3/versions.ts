@@ -10,10 +10,12 @@ export interface VersionRef extends ObjectRef {
 
 type Version = Pick<VersionRef, "versionId">
 
-/** The version that a request names in its query. Throws `InvalidArgument` for an empty one. */
+/** The version that a request names in its query. Throws `InvalidArgument` for an empty one, and for one that no header
+ *  of an answer could name: ids are "URL-ready" text (S3 user guide, "Version IDs"). */
 export function versionOf(call: Pick<Call, "query">): Version {
   const versionId = call.query.get("versionId")
   if (versionId === "") throw new S3Error("InvalidArgument", "Version id cannot be the empty string")
+  if (versionId !== undefined && /[^\x20-\x7e]/.test(versionId)) throw new S3Error("InvalidArgument", "Invalid version id specified")
   return versionIn({ versionId })
 }
 
