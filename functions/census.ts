@@ -1,0 +1,62 @@
+/** Job: what is in a bucket: sealed, unsealed, left behind; with `fix` and an approval what is safe to mend is
+ *  mended. */
+import { z } from "zod/mini"
+import type { BucketsContext } from "../shared/context.ts"
+import { Failure } from "../shared/errors.ts"
+import { approvals } from "../shared/objects/approvals.ts"
+import { takeCensus } from "../shared/objects/census.ts"
+import { positionIn, positionValue, type Position } from "../shared/objects/census-position.ts"
+import type { CensusSums } from "../shared/objects/census-tally.ts"
+import { encodeCursor, parseCursor } from "../shared/runtime/cursor.ts"
+import { jobInput, type Job } from "../shared/runtime/job.ts"
+
+const members = z.strictObject({
+  bucket: z.string().check(z.regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "this is no bucket name")),
+  prefix: z._default(z.string().check(z.maxLength(1_024)), ""), // as long as a key
+  cursor: z.optional(z.string()),
+  /** Mend: takes the id of an approval. */
+  fix: z._default(z.boolean(), false),
+  approval: z.optional(z.string()),
+  /** Seconds: uploads of others without a sign of life for so long are aborted. Goes with `fix`, where it was
+   *  approved. */
+  abortUploadsOlderThan: z.optional(z.number().check(z.int(), z.gte(86_400))), // a day, as the approval
+  /** Entries of listings that one run looks at: S3's limit for a page. */
+  limit: z._default(z.number().check(z.int(), z.gte(1), z.lte(1_000)), 1_000),
+})
+
+type Input = z.infer<typeof members>
+
+/** A job's result, and besides the bytes of each kind, and what was mended, by outcome. */
+export type CensusResult = CensusSums & { readonly done: boolean; readonly cursor?: string }
+
+export const census = {
+  name: "census",
+  input: jobInput(members),
+  async run(wanted: Input, context: BucketsContext, signal: AbortSignal): Promise<CensusResult> {
+    const { bucket, prefix, cursor, limit, abortUploadsOlderThan } = wanted
+    const scope = { bucket, prefix, abortUploadsOlderThan }
+    const from = cursor === undefined ? undefined : parseCursor(cursor, positionIn(prefix))
+    const fixUntil = await approvedUntil(wanted, context)
+    const { next, ...sums } = await takeCensus(context, scope, { from, limit, fixUntil }, signal)
+    return { ...sums, done: next === undefined, ...(next ? { cursor: cursorOf(next) } : {}) }
+  },
+} satisfies Job<Input, BucketsContext>
+
+function cursorOf(next: Position): string {
+  const cursor = encodeCursor(positionValue(next))
+  if (cursor === undefined) throw new Error("the cursor of a census is longer than it can be")
+  return cursor
+}
+
+/** The end of the approval, which is read anew in each run: it may have been withdrawn. */
+async function approvedUntil(wanted: Input, { state, clock }: BucketsContext): Promise<number | undefined> {
+  const { bucket, prefix, fix, approval: id, abortUploadsOlderThan } = wanted
+  if (!fix) {
+    if (abortUploadsOlderThan === undefined) return undefined
+    throw new Failure("bad-field", "abortUploadsOlderThan goes with fix")
+  }
+  if (id === undefined) throw new Failure("forbidden", "fix needs the id of an approval; POST /approvals makes one")
+  const wish = { operation: "fix", bucket, prefix, abortUploadsOlderThan } as const
+  const { expires } = await approvals(state, clock).demand(id, wish)
+  return Date.parse(expires)
+}
