@@ -15,7 +15,7 @@ const layers = [
   },
   {
     files: ["shared/store/local*.ts"],
-    repo: ["store/", "ports", "errors"], outside: ["lmdb", "node:fs", "node:fs/promises", "node:path", "node:crypto", "node:stream"],
+    repo: ["store/", "ports", "errors"], outside: ["lmdb", "node:fs", "node:fs/promises", "node:path", "node:crypto", "node:stream", "node:zlib"],
   },
   { files: ["shared/iam/**"], repo: ["iam/", "ports", "errors"], outside: ["jose", "node:crypto", "zod/mini"] },
   {
@@ -25,16 +25,16 @@ const layers = [
   { files: ["shared/keys/master-key-file.ts"], repo: ["keys/", "crypto/base64", "errors"], outside: ["node:crypto", "node:fs", "node:fs/promises", "node:path"] },
   {
     files: ["shared/objects/**"],
-    repo: ["objects/", "crypto/", "keys/data-keys", "iam/crn", "ports", "errors"], outside: ["node:crypto", "zod/mini"],
+    repo: ["objects/", "crypto/", "keys/data-keys", "iam/crn", "ports", "errors"], outside: ["node:crypto", "node:zlib", "zod/mini"],
   },
   {
     files: ["shared/settings.ts", "shared/context.ts"],
     repo: ["crypto/", "net/", "store/", "iam/", "keys/", "objects/", "ports", "errors", "settings"],
     outside: ["zod/mini", "zod/v4/locales/en.js", "node:crypto"],
   },
-  { files: ["shared/runtime/**"], ignores: ["shared/runtime/node.ts"], repo: ["runtime/", "crypto/base64", "keys/embedded", "keys/envelope", "ports", "errors", "settings", "context"], outside: ["zod/mini"] },
+  { files: ["shared/runtime/**"], ignores: ["shared/runtime/node*.ts"], repo: ["runtime/", "crypto/base64", "keys/embedded", "keys/envelope", "ports", "errors", "settings", "context"], outside: ["zod/mini"] },
   {
-    files: ["shared/runtime/node.ts"], repo: ["runtime/", "ports", "errors", "settings", "context"],
+    files: ["shared/runtime/node*.ts"], repo: ["runtime/", "ports", "errors", "settings", "context"],
     outside: ["hono", "@hono/node-server", "@hono/node-server/utils/response", "pino", "node:http"],
   },
 ]

@@ -3,10 +3,12 @@ import type { ObjectsContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
 import { bucketCrn } from "../shared/iam/crn.ts"
 import { openObject, type OpenedObject } from "../shared/objects/open.ts"
+import { isBucketName } from "../shared/objects/upload-event.ts"
 import type { ObjectInfo, ObjectRef } from "../shared/ports.ts"
 import { bodyOf } from "../shared/runtime/body.ts"
 import { endpoint, type AnyRoute, type Call } from "../shared/runtime/endpoint.ts"
 import { checkPreconditions, spanOf, type Span } from "../shared/runtime/range.ts"
+import { KEY_LIMIT } from "../shared/store/s3-limits.ts"
 
 const forms = (["GET", "HEAD"] as const).flatMap((method) =>
   ["/objects/:bucket/:key*", "/objects/:bucket"].map((path) => ({ method, path })))
@@ -38,7 +40,12 @@ function refOf({ params, query, request }: Call<unknown>): ObjectRef {
     throw new Failure("bad-query", "key isn't valid percent-encoded UTF-8", undefined, { type: "query_param", name: "key" })
   }
   if (!key) throw new Failure("bad-query", "name the object: /objects/{bucket}/{key} or /objects/{bucket}?key=…", undefined, { type: "query_param", name: "key" })
-  return { bucket: params["bucket"] ?? "", key }
+  if (Buffer.byteLength(key) > KEY_LIMIT) {
+    throw new Failure("bad-query", `a key has at most ${KEY_LIMIT} bytes`, undefined, { type: "query_param", name: "key" })
+  }
+  const bucket = params["bucket"] ?? ""
+  if (!isBucketName(bucket)) throw new Failure("bad-query", "this is no bucket name")
+  return { bucket, key }
 }
 
 /** A range counts only for the representation it was meant for: If-Range with another ETag asks for the whole. */

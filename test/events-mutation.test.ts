@@ -1,5 +1,3 @@
-import dns from "node:dns"
-import net from "node:net"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { encryptObject } from "../functions/encrypt-object.ts"
 import { parseUploadEvents, type UploadEvent } from "../shared/objects/events.ts"
@@ -9,6 +7,7 @@ import { eventsHost } from "./events-host.ts"
 import { goldenEvents } from "./golden-events.ts"
 import { instance } from "./key-fixtures.ts"
 import { mutated, mutatedText, seeded } from "./mutations.ts"
+import { networkGuard, type NetworkGuard } from "./network-guard.ts"
 import { ACCOUNT, makeWorld, STORE_INSTANCE, type World } from "./object-fixtures.ts"
 import { localHarness } from "./stores.ts"
 
@@ -75,32 +74,23 @@ describe("mutated events", () => {
 describe("mutated events through POST /events, and on to encrypt-object", () => {
   let harness: Awaited<ReturnType<typeof localHarness>>
   let world: World
-  const { connect } = net.Socket.prototype
-  const { lookup } = dns
-  const outgoing: unknown[] = []
+  let guard: NetworkGuard
 
   beforeAll(async () => {
     harness = await localHarness()
     await harness.store.createBucket("photos")
     world = await makeWorld(harness.store, "photos")
     for (const key of ["k", "a", "b", "c", "d"]) await world.store.put(world.ref(key), patterned(100))
-    const refuse = (...where: unknown[]): never => {
-      outgoing.push(where)
-      throw new Error("no request may leave")
-    }
-    net.Socket.prototype.connect = refuse
-    dns.lookup = refuse as unknown as typeof dns.lookup
+    guard = networkGuard()
   })
   afterAll(async () => {
-    net.Socket.prototype.connect = connect
-    dns.lookup = lookup
+    guard.release()
     await harness.close()
   })
 
   it("the guard sees a request that would leave this process", async () => {
     await expect(fetch("http://127.0.0.1:4242/")).rejects.toThrow()
-    expect(outgoing).toHaveLength(1)
-    outgoing.length = 0
+    expect(guard.outgoing.splice(0)).toHaveLength(1)
   })
 
   it(`of ${RUNS / 10}, each is answered 202, 400 or 413, whatever addresses it holds, and no request leaves`, async () => {
@@ -127,7 +117,7 @@ describe("mutated events through POST /events, and on to encrypt-object", () => 
       count(status)
     }
     process.stdout.write(`mutated events: ${JSON.stringify(outcomes)}\n`)
-    expect(outgoing).toEqual([])
+    expect(guard.outgoing).toEqual([])
     expect([outcomes["sealed"], Math.min(outcomes["202"] ?? 0, outcomes["400"] ?? 0) > 10]).toEqual([5, true])
     expect((await state.list("unreadable-events/", { limit: 10_000 })).paths.length).toBeLessThanOrEqual(1_000)
   }, 300_000)

@@ -86,7 +86,7 @@ export function identities(state: StateStore, cacheSeconds: number, clock: Clock
     },
     async findKey(by) {
       const digest = "secret" in by ? digestOf(by.secret) : by.digest
-      return digest === undefined ? undefined : keys.get(pathOfKey(digest))
+      return digest !== undefined && isDigest(digest) ? keys.get(pathOfKey(digest)) : undefined
     },
     async getKey(id) {
       const digest = await digestOfId(id)
@@ -100,6 +100,9 @@ export function identities(state: StateStore, cacheSeconds: number, clock: Clock
 }
 
 const pathOfKey = (digest: string) => `api-keys/${digest}.json`
+
+/** What a token says is its API key's digest may become a path, too. */
+const isDigest = (text: string) => /^[0-9a-f]{64}$/.test(text)
 
 /** Ids that may become a path; all others are nobody's. */
 const isIdentityId = (id: string) => /^(IBMid|iam-ServiceId)-[0-9a-f-]{1,64}$/.test(id)

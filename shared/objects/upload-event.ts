@@ -61,8 +61,8 @@ const MOST_KEY_BYTES = 1_024 // S3 user guide, "Naming Amazon S3 objects"
 const MOST_OPAQUE = 1_024 // characters: the longest version id (S3 user guide, "How S3 Versioning works")
 const MOST_TIME = 8.64e15 // milliseconds; the end of time in ECMAScript (section 21.4.1.1)
 
-/** By S3's rules for bucket names, or the older, looser ones. */
-const isBucketName = (name: unknown): name is string =>
+/** Whether it may name a bucket: by S3's rules for bucket names, or the older, looser ones. */
+export const isBucketName = (name: unknown): name is string =>
   typeof name === "string" && /^[a-zA-Z0-9][a-zA-Z0-9._-]{1,254}$/.test(name)
 
 /** `+` is a space and %XX a byte of UTF-8. What no form encoder leaves as it is shows that nothing was encoded. */

@@ -142,12 +142,21 @@ async function readBody<Context extends BaseContext>(route: AnyRoute<Context>, r
 async function readBounded(request: Request, limit: number): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of (request.body ?? []) as AsyncIterable<Uint8Array>) { // the Fetch standard: a body's chunks are bytes
+  for await (const chunk of whole(request)) {
     length += chunk.length
     if (length > limit) throw new Failure("too-large", `the body is larger than ${limit} bytes`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)
+}
+
+/** The body's bytes. One that breaks off, as its sender went away or broke its framing, is the sender's mistake. */
+async function* whole(request: Request): AsyncGenerator<Uint8Array> {
+  try {
+    yield* (request.body ?? []) as AsyncIterable<Uint8Array> // the Fetch standard: a body's chunks are bytes
+  } catch (cause) {
+    throw new Failure("bad-body", "the body broke off", cause)
+  }
 }
 
 /** JSON as clients send it: no body and the literal `null` both stand for an empty object (Key Protect's Go client). */

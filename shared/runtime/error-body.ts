@@ -7,8 +7,9 @@ export type ErrorShape = "key-protect" | "iam" | "own"
 
 const statusText: Readonly<Record<number, string>> = {
   304: "Not Modified", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
-  405: "Method Not Allowed", 409: "Conflict", 410: "Gone", 412: "Precondition Failed", 413: "Content Too Large",
-  416: "Range Not Satisfiable", 422: "Unprocessable Content", 429: "Too Many Requests",
+  405: "Method Not Allowed", 408: "Request Timeout", 409: "Conflict", 410: "Gone", 412: "Precondition Failed",
+  413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content", 429: "Too Many Requests",
+  431: "Request Header Fields Too Large",
   500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
 }
 
@@ -45,8 +46,8 @@ function firstIssue(error: unknown): Issue | undefined {
   return Array.isArray(issues) ? (issues[0] as Issue | undefined) : undefined
 }
 
-function keyProtectBody(failure: Failure): unknown {
-  const status = statusOf(failure.code)
+/** Key Protect's shape, for a failure that is answered with this status. */
+export function keyProtectBody(failure: Failure, status = statusOf(failure.code)): unknown {
   const reason = reasonOf(failure.code)
   const errorMsg = `${statusText[status] ?? "Error"}: ${failure.message}`
   const moreInfo = "https://cloud.ibm.com/apidocs/key-protect"

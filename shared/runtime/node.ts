@@ -1,14 +1,15 @@
 /** The Node host: endpoints behind Hono on @hono/node-server, on loopback unless told otherwise. */
 import { Hono } from "hono"
-import { createAdaptorServer, type HttpBindings } from "@hono/node-server"
+import { getRequestListener, RequestError, type HttpBindings } from "@hono/node-server"
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response"
 import type { Server, ServerResponse } from "node:http"
 import pino from "pino"
 import { Failure } from "../errors.ts"
 import type { Log } from "../ports.ts"
 import { json } from "./body.ts"
-import { errorResponse } from "./error-body.ts"
+import { errorResponse, keyProtectBody } from "./error-body.ts"
 import { withoutErrors, type LogLevel } from "./log.ts"
+import { answerUnreadable, listen, ownAnswers } from "./node-server.ts"
 import { hasDotSegment } from "./path.ts"
 
 /** A running host. */
@@ -39,27 +40,20 @@ export async function nodeHost({ handle, log, version, port, hostname }: NodeHos
     await send(response, env.outgoing, req.method === "HEAD", log)
     return RESPONSE_ALREADY_SENT
   })
-  const server = createAdaptorServer({ fetch: app.fetch, overrideGlobalObjects: false }) as Server // HTTP/1.1: no TLS options given
+  const refuse = (error: unknown) =>
+    errorResponse(error instanceof RequestError ? unreadable(error) : error, "own", crypto.randomUUID(), log)
+  const listener = getRequestListener(app.fetch, { errorHandler: refuse, overrideGlobalObjects: false })
+  const server = ownAnswers((incoming, outgoing) => void listener(incoming, outgoing))
+  answerUnreadable(server, (status) => ({ type: "application/json", text: JSON.stringify(keyProtectBody(unreadable(), status)) }))
   server.timeout = MOST_IDLE_MS
   return { port: await listen(server, port, hostname), close: (graceMs = 5_000) => close(server, graceMs) }
 }
 
 const MOST_IDLE_MS = 300_000 // a reader that stops reading would hold its connection to the store for ever
 
-const dotSegment = () => new Failure("bad-query", "a path can't hold #, or . and .. as segments; name such keys by ?key=")
+const unreadable = (cause?: unknown) => new Failure("bad-query", "this is no HTTP request: its target, headers or framing can't be read", cause)
 
-/** Listens, and gives the port. Throws a plain `Error` that names the port where it is taken. */
-export async function listen(server: Server, port: number, hostname: string): Promise<number> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      reject(error.code === "EADDRINUSE" ? new Error(`port ${port} is taken; choose another one`, { cause: error }) : error)
-    })
-    server.listen(port, hostname, resolve)
-  })
-  const address = server.address()
-  if (address === null || typeof address === "string") throw new Error("a TCP server has a port")
-  return address.port
-}
+const dotSegment = () => new Failure("bad-query", "a path can't hold #, or . and .. as segments; name such keys by ?key=")
 
 /** Writes a response to the raw one. A body that fails half-way breaks the connection: @hono/node-server would add the
  *  error's text to the body and end it cleanly. */
