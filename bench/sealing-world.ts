@@ -10,7 +10,7 @@ import { embedded } from "../shared/keys/embedded.ts"
 import { fieldSealer } from "../shared/keys/master-key.ts"
 import { httpClient, type HttpClient } from "../shared/net/request.ts"
 import { checkedRegistration } from "../shared/objects/register.ts"
-import { registrationRequest } from "../shared/objects/registrations.ts"
+import { registrationRequest, type Registration } from "../shared/objects/registrations.ts"
 import { sealObject, type Sealer } from "../shared/objects/seal.ts"
 import type { ObjectRef, Store } from "../shared/ports.ts"
 import { parseSettings } from "../shared/settings.ts"
@@ -22,7 +22,7 @@ const storeInstance = "5a0b6c1e-0000-4000-8000-000000000001"
 const kmsInstance = "0d7ff3a2-7c5f-4a5f-9a60-2f6a8f1f0a11"
 
 /** Where the benchmark's S3 store is. */
-function endpoint() {
+export function endpoint() {
   const { S3_TEST_ENDPOINT, S3_TEST_REGION = "us-east-1", S3_TEST_ACCESS_KEY_ID, S3_TEST_SECRET_ACCESS_KEY } = process.env
   if (!S3_TEST_ENDPOINT || !S3_TEST_ACCESS_KEY_ID || !S3_TEST_SECRET_ACCESS_KEY) throw new Error("no S3 store is named")
   const credentials = { accessKeyId: S3_TEST_ACCESS_KEY_ID, secretAccessKey: S3_TEST_SECRET_ACCESS_KEY }
@@ -101,14 +101,23 @@ function grant(): PolicyDraft {
 }
 
 /** The same sealer, whose registration says that the store's ETag is no MD5 of an object's bytes. */
-export function withoutMd5(sealer: Sealer): Sealer {
+export const withoutMd5 = (sealer: Sealer): Sealer => withFacts(sealer, { etagIsMd5: false })
+
+/** The same sealer, which takes the answer to a write for proof: `always` also where it is not told how to make one. */
+export function unproven(sealer: Sealer, always = false): Sealer {
+  const store: Sealer["store"] = { ...sealer.store, put: (ref, body, { checksum: _, ...options } = {}) => sealer.store.put(ref, body, options) }
+  return withFacts({ ...sealer, store }, { etagIsMd5: false, refusesWrongStreamChecksum: always })
+}
+
+/** The same sealer, whose registration says something else of the store. */
+export function withFacts(sealer: Sealer, facts: Partial<Registration["store"]>): Sealer {
   return {
     ...sealer,
     registrations: {
       ...sealer.registrations,
       async find(bucket, key) {
         const found = await sealer.registrations.find(bucket, key)
-        return found && { ...found, store: { ...found.store, etagIsMd5: false } }
+        return found && { ...found, store: { ...found.store, ...facts } }
       },
     },
   }
