@@ -110,6 +110,18 @@ describe("encrypt-object", () => {
     for (const key of keys) expect(await isSealed(world, key)).toBe(true)
   })
 
+  it("S5: an object at which the signal stops the job is parked as unfinished, too", async () => {
+    await world.store.put(world.ref("stopped"), patterned(10))
+    const late = new AbortController()
+    const store = { ...world.store, get: async (ref: ObjectRef, options?: GetOptions) => {
+      late.abort()
+      options?.signal?.throwIfAborted()
+      return world.store.get(ref, options)
+    } }
+    expect((await run(records("stopped"), store, late.signal)).counts).toEqual({ unfinished: 1 })
+    expect(await parkedAt(world.state, world.ref("stopped"))).toMatchObject({ reason: "unfinished" })
+  })
+
   it("S5: what does not fit into a cursor of 8 KiB is parked all the same, and the job is done", async () => {
     const keys = Array.from({ length: 20 }, (_, n) => `${n}${"k".repeat(1_000)}`)
     const result = await run(records(...keys), world.store, AbortSignal.abort())

@@ -24,7 +24,7 @@ async function onlyEntry(state: StateStore) {
 describe("pauses", () => {
   const byTime: ParkReason[] = [
     "not-authorized", "key-state", "unavailable", "failed", "store-forbids", "store-refuses", "condition-misbehaves",
-    "stored-bytes-differ", "plaintext-version-left", "keeps-changing", "destination-not-registered", "locked",
+    "stored-bytes-differ", "keeps-changing", "destination-not-registered", "locked",
   ]
   it.each(byTime)("%s: the pauses double up to the longest, by the time it is parked and not by the number of events", (reason) => {
     const first = pauseFor(reason, 0, 0) ?? NaN
@@ -42,7 +42,17 @@ describe("pauses", () => {
   it.each<ParkReason>(["archived", "sse-c", "moved", "unknown-data-key", "unknown-format", "damaged-or-forged", "too-large", "too-large-for-store"])(
     "S14: %s is never tried again by time", (reason) => expect(pauseFor(reason, 0, 0)).toBeUndefined())
 
-  it("S5: unfinished is due at once", () => expect(pauseFor("unfinished", 5 * HOUR, 1)).toBe(0))
+  it("S5: unfinished is due at once at first; what stays unfinished without getting anywhere doubles its pauses", () => {
+    expect(pauseFor("unfinished", 0, 1)).toBe(0)
+    expect(pauseFor("unfinished", 60_000, 0)).toBe(60_000)
+    expect(pauseFor("unfinished", 5 * HOUR, 0)).toBe(HOUR)
+  })
+
+  it("S5: a sealing that has sent something is due at once, however long it takes", async () => {
+    const state = memoryState()
+    await park(state, { bucket: "photos", key: "k" }, { reason: "unfinished" }, NOW)
+    expect(await park(state, { bucket: "photos", key: "k" }, { reason: "unfinished", due: NOW + 5 * HOUR }, NOW + 5 * HOUR)).toBe(NOW + 5 * HOUR)
+  })
 
   it("are up to a quarter longer, for each object another time", async () => {
     const state = memoryState()

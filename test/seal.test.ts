@@ -165,6 +165,18 @@ describe.each(stores)("sealing in place: %s", (name, open) => {
     expect((await world.stored("lost-before"))?.equals(patterned(70_000))).toBe(true)
   })
 
+  if (name === "local") it("S3: versioning that is switched on behind the probe is noticed: the plaintext underneath is removed, older versions stay", async () => {
+    const bucket = await opened.bucket()
+    const later = await makeWorld(store, bucket)
+    await store.put({ bucket, key: "k" }, Buffer.from("before"))
+    await store.setVersioning(bucket, "enabled")
+    await store.put({ bucket, key: "k" }, Buffer.from("hello"))
+    expect(await later.seal("k")).toMatchObject({ outcome: "sealed" })
+    const { versions } = await store.listVersions(bucket)
+    expect(versions.map(({ versionId, size }) => [versionId === "null", size])).toEqual([[false, expect.any(Number)], [true, "before".length]])
+    expect((await later.plaintext("k"))?.toString()).toBe("hello")
+  })
+
   it("S3: a right condition that the store refuses is reported, never called superseded", async () => {
     const refusing = { ...store, put: () => Promise.reject(new Failure("precondition-failed", "no")) }
     await put("misbehaves", patterned(10))

@@ -51,12 +51,12 @@ describe("sealing into another bucket", () => {
     return names.indexOf(name)
   }
 
-  it.each(removals)("S1: notes the destination, then gets the source, writes, and removes or keeps it: %s", async (strategy) => {
+  it.each(removals)("S1: notes the destination, then gets the source, looks at it again, writes, and removes or keeps it: %s", async (strategy) => {
     const at = worldOf(strategy)
     await put(at, "order", "one")
     const { outcome, names } = await sealWatched(at, "order")
     const objects = names.filter((name) => ["head", "get", "put", "delete"].includes(name))
-    expect([outcome, objects]).toEqual(["sealed", ["head", "get", "put", ...strategy === "destination, keep" ? [] : ["delete"]]])
+    expect([outcome, objects]).toEqual(["sealed", ["head", "get", "head", "put", ...strategy === "destination, keep" ? [] : ["delete"]]])
     expect(await opened(at, "order")).toBe("one")
     expect((await at.raw(at.source("order")))?.toString()).toBe(strategy === "destination, keep" ? "one" : undefined)
   })

@@ -52,7 +52,7 @@ describe("sealing in parts", () => {
     await small.store.put(small.source("huge"), patterned(100))
     const huge = (size: number): Store => ({ ...small.store, get: async (...args) => {
       const object = await small.store.get(...args)
-      return object && { ...object, size }
+      return object && { ...object, size, body: patternedBody(size) }
     } })
     const { registrations } = small.world
     const find = async (bucket: string, key: string) => {
@@ -76,6 +76,19 @@ describe("sealing in parts", () => {
     if (outcome === "superseded") expect((await at.raw(at.source("newer")))?.toString()).toBe("newer")
     await at.seal("newer")
     expect([(await at.opened("newer"))?.toString(), await uploadsOf("newer")]).toEqual(["newer", []])
+  })
+
+  it("S2: a small object put behind the parts stays, is sealed for itself, and never gets the parts of what it has replaced", async () => {
+    await at.store.put(at.source("shrunk"), patterned(20 * MIB))
+    let acted = false
+    const store: Store = { ...at.store, head: async (...args) => {
+      if (!acted) await at.store.put(at.source("shrunk"), Buffer.from("small and newer"))
+      acted = true
+      return at.store.head(...args)
+    } }
+    expect(await at.seal("shrunk", at.sealer({ store }))).toMatchObject({ outcome: "sealed" })
+    expect((await at.opened("shrunk"))?.toString()).toBe("small and newer")
+    expect([await uploadsOf("shrunk"), await at.progressOf("shrunk")]).toEqual([[], undefined])
   })
 
   it("S2: a delete behind the parts wins: gone, and nothing comes back", async () => {
@@ -140,3 +153,8 @@ describe("sealing in parts", () => {
     expect([counts, uploads, (await at.opened("event"))?.equals(patterned(300_000))]).toEqual([{ sealed: 1 }, 1, true])
   })
 })
+
+/** As much of a body as the start of an object takes. */
+async function* patternedBody(size: number) {
+  yield patterned(Math.min(size, 65_536))
+}

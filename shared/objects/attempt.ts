@@ -1,5 +1,5 @@
 /** A try at sealing an object, after which it is sealed, or needs not be, or is noted as parked: what nobody notes is lost. */
-import type { ObjectRef, StateStore } from "../ports.ts"
+import type { MissingAuthorization, ObjectRef, StateStore } from "../ports.ts"
 import type { SealResult } from "./outcome.ts"
 import { park, type Parking } from "./parking.ts"
 import { sealObject, type Sealer, type SealHint } from "./seal.ts"
@@ -15,6 +15,8 @@ export interface Tried extends ObjectRef {
   /** `failed`: it could not even be noted as parked. */
   readonly outcome: SealResult["outcome"] | "failed"
   readonly reason?: string
+  /** The authorization to create, where that is what is missing. */
+  readonly missing?: MissingAuthorization
   /** When it is worth another try, in ISO 8601: not settled yet, or busy. */
   readonly due?: string
 }
@@ -25,13 +27,13 @@ export interface Tried extends ObjectRef {
 export async function sealOrPark(tries: Tries, ref: ObjectRef, hint: SealHint, signal: AbortSignal): Promise<Tried> {
   const result = await sealOrFail(tries.sealer, ref, hint, signal)
   if (result.outcome === "parked") await park(tries.state, ref, result, tries.sealer.clock())
-  if (result.outcome === "unfinished") await parkUnfinished(tries, ref)
-  return { ...ref, outcome: result.outcome, ...reasonOf(result), ...dueOf(result) }
+  if (result.outcome === "unfinished") await parkFor(tries, ref, { reason: "unfinished", ...(result.goesOn ? { due: tries.sealer.clock() } : {}) })
+  return { ...ref, outcome: result.outcome, ...reasonOf(result), ...missingOf(result), ...dueOf(result) }
 }
 
 /** Has an object gone on with as soon as possible: where nobody calls a job again, `retry-parked` does. */
 export async function parkUnfinished(tries: Tries, ref: ObjectRef): Promise<void> {
-  await parkFor(tries, ref, { reason: "unfinished" })
+  await parkFor(tries, ref, { reason: "unfinished", due: tries.sealer.clock() })
 }
 
 /** Has an object sealed when it has settled (milliseconds since the epoch), by `retry-parked`. */
@@ -57,6 +59,7 @@ async function sealOrFail(sealer: Sealer, ref: ObjectRef, hint: SealHint, signal
 }
 
 const reasonOf = (result: SealResult) => ("reason" in result ? { reason: result.reason } : {})
+const missingOf = (result: SealResult) => ("missing" in result && result.missing ? { missing: result.missing } : {})
 
 function dueOf(result: SealResult): { due?: string } {
   if (result.outcome === "not-settled") return { due: new Date(result.due).toISOString() }

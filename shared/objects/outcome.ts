@@ -9,8 +9,8 @@ export type SealResult =
   | { readonly outcome: "ignored"; readonly reason: "directory-marker" | "scratch" | "vault" }
   /** Somebody else holds the lease on this sealing until then (milliseconds since the epoch). */
   | { readonly outcome: "busy"; readonly until: number }
-  /** Stopped by its signal; what was sent is kept, and the next run goes on from there. */
-  | { readonly outcome: "unfinished" }
+  /** Stopped by its signal. `goesOn`: what was sent is kept, and the next run goes on from there. */
+  | { readonly outcome: "unfinished"; readonly goesOn?: true }
   | { readonly outcome: "not-settled"; readonly due: number }
   | Parked
 
@@ -25,5 +25,5 @@ export interface Parked {
 export type ParkReason =
   | "not-authorized" | "key-state" | "unavailable" | "archived" | "sse-c" | "locked" | "too-large"
   | "moved" | "unknown-data-key" | "unknown-format" | "damaged-or-forged" | "store-forbids" | "store-refuses"
-  | "condition-misbehaves" | "stored-bytes-differ" | "plaintext-version-left" | "keeps-changing"
+  | "condition-misbehaves" | "stored-bytes-differ" | "keeps-changing"
   | "too-large-for-store" | "unfinished" | "destination-not-registered" | "cannot-resume" | "settling" | "failed"

@@ -19,11 +19,13 @@ const patient: Pace = { first: 30 * SECOND, longest: HOUR }
 /** Only a retention that ends, on some day, cures it. */
 const daily: Pace = { first: DAY, longest: DAY }
 const atOnce: Pace = { first: 0, longest: 0 }
+/** At once, but what gets nowhere in one run must not keep every run busy. */
+const atOnceAtFirst: Pace = { first: 0, longest: HOUR }
 
 /** `undefined` stands where the object has to change first, or what it is registered with: a new event tells of the one (S14),
  *  the monthly sweep meets the other. */
 const paces: Readonly<Record<ParkReason, Pace | undefined>> = {
-  unfinished: atOnce,
+  unfinished: atOnceAtFirst, // what has sent something is due at once, whoever parks it says so
   settling: atOnce, // whoever parks it says when it is due
   "not-authorized": soon,
   "key-state": soon,
@@ -33,7 +35,6 @@ const paces: Readonly<Record<ParkReason, Pace | undefined>> = {
   "keeps-changing": patient,
   "condition-misbehaves": patient,
   "stored-bytes-differ": patient,
-  "plaintext-version-left": patient,
   "cannot-resume": patient,
   "store-forbids": patient,
   "store-refuses": patient,

@@ -63,7 +63,8 @@ export type Step =
   | { readonly step: "begin-upload" }
   | { readonly step: "send" }
   | { readonly step: "look-again" }
-  | { readonly step: "write" }
+  /** Of the sealing that was begun or, where nothing is tracked, of one that is this write alone. */
+  | { readonly step: "write"; readonly sealing: Sealing | undefined }
   | { readonly step: "read-back" }
   | { readonly step: "list-versions" }
   /** Remove exactly this version, which is one of ours. */
@@ -113,10 +114,12 @@ export interface Memory {
   readonly sealing?: Sealing
   /** The lease was taken before the last look. */
   readonly leased?: boolean
-  /** The salt of a sealing of which another source was read: it is gone on with no more. */
+  /** The salt of a sealing of which another source or description was seen, or whose upload is gone: it is gone on with no more. */
   readonly spoiled?: string | undefined
   /** What the answer to the write was; absent before it. */
   readonly answer?: Extract<Seen, { step: "write" }>["answer"]
+  /** The write made a version of its own. */
+  readonly newVersion?: boolean
   /** Steps that are decided already. */
   readonly queue: readonly Step[]
 }
@@ -145,8 +148,8 @@ export function decide(memory: Memory, seen: Seen): Decision {
     case "claim": return onClaim(memory, seen.salt)
     case "begin-upload": return onUpload(memory, seen.uploadId)
     case "send": return onSent(memory, seen.sent)
-    case "look-again": return seen.same ? go(memory, { step: "write" }) : anew(memory)
-    case "write": return onWrite({ ...memory, answer: seen.answer }, seen)
+    case "look-again": return seen.same ? write(memory) : spoiled(memory)
+    case "write": return onWrite({ ...memory, answer: seen.answer, newVersion: seen.newVersion ?? false })
     case "read-back": return onReadBack(memory, seen.found)
     case "list-versions": return onVersions(memory, seen)
     case "remove-source": return onRemoved(memory, seen.removed)
@@ -167,15 +170,16 @@ function queued(memory: Memory): Decision {
 const run = (memory: Memory, ...steps: readonly Step[]): Decision => queued({ ...memory, queue: steps })
 
 /** From the beginning, on what is there now. */
-function anew({ setting, round, target, looked, leased = false, spoiled }: Memory): Decision {
-  const memory = { setting, round: round + 1, target, looked, leased, spoiled, queue: [] }
+function anew({ setting, round, target, looked, sealing, leased = sealing !== undefined, spoiled }: Memory): Decision {
+  const memory = { setting, round: round + 1, target, looked, spoiled, queue: [], ...(leased ? { leased } : {}) }
   if (memory.round > ROUNDS) return end(memory, "keeps-changing")
   return go(memory, { step: setting.destination ? "note-target" : "look" })
 }
 
 function onLook(memory: Memory, looked: Looked): Decision {
-  if (looked.tracked) return go(memory, { step: "read-progress" })
-  return looked.saw === "plain" ? go(memory, { step: "write" }) : end(memory, lookedEnd(looked))
+  // What this run has begun itself it finds again, whatever the object is by now.
+  if (looked.tracked || memory.leased) return go(memory, { step: "read-progress" })
+  return looked.saw === "plain" ? write(memory) : end(memory, lookedEnd(looked))
 }
 
 const lookedEnd = ({ saw }: Looked): End => (saw === "absent" ? "gone" : "as-looked")
@@ -185,7 +189,7 @@ const busyEnd = ({ looked }: Memory): End => (looked.saw === "plain" ? "busy" : 
 
 function onProgress(memory: Memory, progress: Extract<Seen, { step: "read-progress" }>["progress"]): Decision {
   if (progress === "busy") return end(memory, busyEnd(memory))
-  if (progress === "unreadable") return end(memory, memory.looked.saw === "plain" ? "cannot-resume" : lookedEnd(memory.looked))
+  if (progress === "unreadable") return end(memory, "cannot-resume") // whoever may use its key finishes it
   if (progress === "none") return fresh(memory, [])
   if (!progress.authentic) return fresh(memory, [{ step: "clear" }]) // whatever upload it names is not aborted: it may be a user's
   const found = { ...memory, sealing: progress.sealing }
@@ -201,10 +205,13 @@ function fresh(memory: Memory, before: readonly Step[]): Decision {
 }
 
 /** The upload of a sealing that is given up, and its document. */
-function giveUp({ sealing }: Memory): readonly Step[] {
-  const uploadId = sealing?.uploadId
-  return [...(uploadId === undefined ? [] : [{ step: "abort-upload", uploadId } as const]), { step: "clear" }]
+function giveUp(memory: Memory): readonly Step[] {
+  const uploadId = memory.sealing?.uploadId
+  return [...(uploadId === undefined ? [] : [{ step: "abort-upload", uploadId } as const]), ...cleared(memory)]
 }
+
+/** Its document, where it is tracked. */
+const cleared = ({ sealing }: Memory): readonly Step[] => (sealing ? [{ step: "clear" }] : [])
 
 /** What did the sealing that was found do? */
 function settle(memory: Memory): Decision {
@@ -218,7 +225,7 @@ function settle(memory: Memory): Decision {
 
 /** A sealing that was found is not of what was looked at. The look may be older than it: with the lease in hand, once more. */
 function another(memory: Memory): Decision {
-  return memory.leased ? fresh(memory, giveUp(memory)) : anew({ ...memory, leased: true })
+  return memory.leased ? fresh(memory, giveUp(memory)) : anew(memory)
 }
 
 function isSameSource({ looked, sealing }: Memory): boolean {
@@ -237,10 +244,13 @@ function unwritten(memory: Memory): Decision {
 
 /** On towards the write. At another place its condition doesn't see that the source is another one by now, or gone. */
 function onward(memory: Memory): Decision {
-  const isWhole = memory.looked.saw !== "plain" || memory.looked.write === "put"
-  if (isWhole) return go(memory, { step: memory.setting.destination ? "look-again" : "write" })
-  return go(memory, { step: memory.sealing?.uploadId === undefined ? "begin-upload" : "send" })
+  const { looked, sealing, setting } = memory
+  if (sealing?.uploadId !== undefined) return go(memory, { step: "send" })
+  if (looked.saw === "plain" && looked.write === "multipart") return go(memory, { step: "begin-upload" })
+  return setting.destination ? go(memory, { step: "look-again" }) : write(memory)
 }
+
+const write = (memory: Memory): Decision => go(memory, { step: "write", sealing: memory.sealing })
 
 function onClaim(memory: Memory, salt: string | undefined): Decision {
   if (salt === undefined || memory.looked.saw !== "plain") return end(memory, "busy")
@@ -256,26 +266,26 @@ function onSent(memory: Memory, sent: Extract<Seen, { step: "send" }>["sent"]): 
   if (sent === "all") return go(memory, { step: "look-again" })
   if (sent === "stopped") return end(memory, "unfinished")
   if (sent === "lease-lost") return end(memory, "busy")
-  return sent === "upload-gone" ? fresh(memory, []) : spoiled(memory)
+  return spoiled(memory) // its upload is gone, or another source was read
 }
 
-/** Another source was read. What was begun is met again, and given up then, with the lease in hand. */
+/** What was begun can't become what it was begun for. It is met again, and given up then, with the lease in hand. */
 const spoiled = (memory: Memory): Decision => anew({ ...memory, spoiled: memory.sealing?.salt })
 
-function onWrite(memory: Memory, { answer, newVersion }: Extract<Seen, { step: "write" }>): Decision {
+function onWrite(memory: Memory): Decision {
+  const { answer } = memory
   if (answer === "lease-lost") return end(memory, "busy")
   if (answer === "source-changed") return spoiled(memory)
-  if (answer !== "verified") return go(memory, { step: "read-back" })
-  return newVersion && memory.setting.removal === "none" ? go(memory, { step: "list-versions" }) : written(memory)
+  return answer === "verified" ? written(memory) : go(memory, { step: "read-back" })
 }
 
 /** Ours is there. */
 function written(memory: Memory): Decision {
-  const { setting: { destination, removal }, looked } = memory
+  const { setting: { destination, removal } } = memory
   if (removal === "keep") return run(memory, { step: "keep-source" }, { step: "end", end: "sealed" })
   if (destination) return go(memory, { step: memory.sealing?.written ? "remove-source" : "note-written" })
-  if (removal === "version") return go(memory, { step: "list-versions" })
-  return looked.tracked ? run(memory, { step: "clear" }, { step: "end", end: "sealed" }) : end(memory, "sealed")
+  if (removal === "version" || memory.newVersion) return go(memory, { step: "list-versions" })
+  return run(memory, ...cleared(memory), { step: "end", end: "sealed" })
 }
 
 function onReadBack(memory: Memory, found: Found): Decision {
@@ -290,7 +300,7 @@ function onReadBack(memory: Memory, found: Found): Decision {
   if (found === "as-before") return onRefused(memory)
   if (setting.destination) return run(memory, ...abort(memory), { step: "note-target" }) // nothing is removed that wasn't seen there
   const how = found === "absent" ? "gone" : "superseded"
-  return memory.looked.tracked ? run(memory, ...giveUp(memory), { step: "end", end: how }) : end(memory, how)
+  return run(memory, ...giveUp(memory), { step: "end", end: how })
 }
 
 /** What was to be replaced still stands there. */
@@ -298,7 +308,6 @@ function onRefused(memory: Memory): Decision {
   const { answer } = memory
   if (answer === "unknown") return end(memory, "unavailable")
   if (answer === "upload-gone") return run(memory, ...abort(memory), { step: "look" })
-  if (!memory.looked.tracked) return end(memory, "condition-misbehaves")
   return run(memory, ...giveUp(memory), { step: "end", end: "condition-misbehaves" })
 }
 
@@ -329,5 +338,3 @@ function finished(memory: Memory): Decision {
   if (memory.answer !== undefined) return run(memory, ...cleared(memory), { step: "end", end: "sealed" })
   return isSameSource(memory) ? run(memory, { step: "clear" }, { step: "end", end: "sealed" }) : fresh(memory, giveUp(memory))
 }
-
-const cleared = ({ sealing }: Memory): readonly Step[] => (sealing ? [{ step: "clear" }] : [])

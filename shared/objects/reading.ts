@@ -35,7 +35,9 @@ async function startOf(object: StoredObject | undefined): Promise<ObjectStart | 
   if (!object) return undefined
   try {
     const { body, range, cancel, ...info } = object
-    return { info, bytes: await collect(body, START_SIZE) }
+    const bytes = await collect(body, START_SIZE)
+    if (bytes.length < Math.min(info.size, START_SIZE)) throw cutShort() // a sealed object would look like a plain one
+    return { info, bytes }
   } finally {
     object.cancel()
   }
@@ -61,7 +63,7 @@ export async function* readSpan(
       left -= piece.length
       yield piece
     }
-    if (left > 0) throw new Failure("unavailable", "the store ended a read early") // as a proxy may
+    if (left > 0) throw cutShort()
   } finally {
     object.cancel()
   }
@@ -75,6 +77,8 @@ function pinTo(info: ObjectInfo, signal?: AbortSignal): ReadOptions {
   const { etag, versionId } = info
   return { ifMatch: etag, ...(versionId === undefined ? {} : { versionId }), ...(signal ? { signal } : {}) }
 }
+
+const cutShort = () => new Failure("unavailable", "the store ended a read early") // as a proxy may, without an error
 
 const changed = () => new Failure("precondition-failed", "the object was changed while it was read; try again")
 

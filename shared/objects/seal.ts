@@ -54,7 +54,9 @@ export async function sealObject(
   try {
     return await sealRegistered(sealer, registration, ref, hint, signal)
   } catch (error) {
-    if (isFailure(error, "bucket-not-found")) return { outcome: "gone" }
+    if (isFailure(error, "bucket-not-found")) { // its own bucket is missed at the look
+      return typeof registration.mode === "string" ? { outcome: "gone" } : parkedAs("destination-not-registered")
+    }
     const reason = isFailure(error) ? parkReasons[error.code] : undefined
     if (!reason || signal?.aborted) throw error
     sealer.log.warn("an object can't be sealed now", { ...ref, reason, cause: error })
@@ -115,7 +117,7 @@ async function sealAs(sealer: Sealer, one: Case): Promise<SealResult> {
   const setting = settingOf(sealer, registration)
   const looks = lookingAt(sealer, one, setting)
   const target = { bucket: owner.bucket, key: ref.key }
-  const steps = stepsOn(sealer, { ref, target, owner, look: looks.look, signal })
+  const steps = stepsOn(sealer, { ref, target, registration, owner, look: looks.look, signal })
   try {
     let { memory, next } = begin(setting)
     while (next.step !== "end") ({ memory, next } = decide(memory, await steps.perform(next)))
@@ -127,7 +129,8 @@ async function sealAs(sealer: Sealer, one: Case): Promise<SealResult> {
 
 function settingOf({ alone }: Sealer, { mode, store }: Registration): Setting {
   if (alone) return { destination: false, removal: "none" }
-  if (typeof mode !== "string") return { destination: true, removal: store.removeSource }
+  // A null version may be another upload by the time it is deleted, and no condition sees that.
+  if (typeof mode !== "string") return { destination: true, removal: store.versioning === "suspended" ? "keep" : store.removeSource }
   return { destination: false, removal: store.versioning === "off" ? "none" : "version" }
 }
 
@@ -226,7 +229,7 @@ function resultOf(end: End, asLooked: SealResult, steps: Steps, { clock, lease }
   if (end === "unavailable") throw steps.refusal ?? new Failure("unavailable", "the store did not answer")
   if (end === "as-looked") return asLooked
   if (end === "busy") return { outcome: "busy", until: Math.max(steps.heldUntil, clock() + lease / 4) }
-  return { outcome: end as "gone" | "superseded" | "unfinished" }
+  return end === "unfinished" ? { outcome: end, goesOn: true } : { outcome: end as "gone" | "superseded" }
 }
 
 /** A plain read that is answered 400 lacks the key that only the uploader has: AWS says InvalidRequest, RGW InvalidArgument. */
@@ -235,6 +238,7 @@ async function readUnlessSseC({ store }: Sealer, ref: ObjectRef, hint: SealHint,
     return await readStart(store, ref, { expectedSize: hint.size, ...(signal ? { signal } : {}) })
   } catch (error) {
     if (isFailure(error, "store-refused") && lacksKey(error.cause)) return "sse-c"
+    if (isFailure(error, "bucket-not-found")) return undefined
     throw error
   }
 }

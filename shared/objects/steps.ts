@@ -4,11 +4,11 @@ import type { DataKeys } from "../keys/data-keys.ts"
 import type { Authority, Log, MultipartStore, ObjectInfo, ObjectRef, ObjectStore, Part, WriteCondition } from "../ports.ts"
 import { messageFor, SALT_SIZE, sealedSpan, type Message } from "./message.ts"
 import { PART_MEMORY, partSizeFor, sendParts } from "./parts.ts"
-import type { Found as FoundAt, Looked, Seen, Source, Step, Target } from "./protocol.ts"
-import { progressPath, type ProgressFields } from "./progress.ts"
+import type { Found as FoundAt, Looked, Sealing, Seen, Source, Step, Target } from "./protocol.ts"
+import type { Progress, ProgressFields } from "./progress.ts"
 import type { Registration } from "./registrations.ts"
 import { sourceOf } from "./sealed.ts"
-import { findProgress, isBelieved, isHeld, leaseOn, type Found, type Lease, type Tracker } from "./tracking.ts"
+import { findProgress, isBelieved, isHeld, leaseOn, removeProgress, type Found, type Lease, type Tracker } from "./tracking.ts"
 import { deleteThrough, findOurs } from "./versions.ts"
 import { attributesFor, foundAt, hasMd5, isUnchanged, tagsOf, writeWhole, type Written } from "./write.ts"
 
@@ -44,6 +44,8 @@ export interface Plaintext {
 /** One object being sealed. */
 export interface Task {
   readonly ref: ObjectRef
+  /** The registration of where it is. */
+  readonly registration: Registration
   /** Where it is sealed to: the same place, or the same key in another bucket. */
   readonly target: ObjectRef
   /** The registration whose root key it is sealed under: that of the target. */
@@ -68,7 +70,7 @@ export interface Steps {
 
 /** Steps on this object. */
 export function stepsOn(tools: StepTools, task: Task): Steps {
-  const { store, dataKeys, clock } = tools
+  const { store, dataKeys } = tools
   const { ref, target, owner } = task
   const holder = Buffer.from(tools.random(16)).toString("hex")
   const elsewhere = target.bucket !== ref.bucket
@@ -96,15 +98,16 @@ export function stepsOn(tools: StepTools, task: Task): Steps {
     lease = undefined
     if (!found) return "none"
     const { document } = found
-    if (isHeld(found, holder, clock())) {
+    if (isHeld(found, holder, tools)) {
       heldUntil = document.until
       return "busy"
     }
-    const dek = await dataKeyOf(document.dek)
+    const dek = await dataKeyOf(document)
     if (dek === "forbidden") return "unreadable"
     if (!dek) return { authentic: false }
     opened = dek
-    if (document.target.bucket !== target.bucket || !isBelieved(found, dek, ref)) return { authentic: false }
+    if (!isBelieved(found, dek, ref)) return { authentic: false }
+    if (document.target.bucket !== target.bucket) return otherTarget(document)
     const { bucket: _, key: _key, holder: _holder, until: _until, mac: _mac, ...rest } = document
     fields = rest
     message = messageFor(target, document.dek, dek, Buffer.from(document.salt, "base64"), document.plaintextSize)
@@ -112,9 +115,15 @@ export function stepsOn(tools: StepTools, task: Task): Steps {
     return { authentic: true, sealing: { source: document.source, target: document.target, salt, uploadId, written: isWritten, kept } }
   }
 
+  /** It was begun for another bucket, under a registration that is no more: what was sent there is of no use. */
+  async function otherTarget({ target: { bucket }, uploadId }: Progress): Promise<{ readonly authentic: false }> {
+    if (uploadId !== undefined) await store.abortUpload({ bucket, key: ref.key }, uploadId)
+    return { authentic: false }
+  }
+
   /** The key of a sealing that was begun. Who may not unwrap can't say whether it was ours. */
-  async function dataKeyOf(id: string): Promise<Uint8Array | "forbidden" | undefined> {
-    const wanted = { id, bucket: target.bucket, rootKeys: owner.rootKeys }
+  async function dataKeyOf({ dek: id, target: { bucket } }: Progress): Promise<Uint8Array | "forbidden" | undefined> {
+    const wanted = { id, bucket, rootKeys: owner.rootKeys }
     const rootKey = await dataKeys.rootKeyOf(wanted)
     if (rootKey === undefined) return undefined
     const { allowed } = await tools.authority.decide(sourceOf(owner), "kms.secrets.unwrap", rootKey)
@@ -157,13 +166,15 @@ export function stepsOn(tools: StepTools, task: Task): Steps {
   }
 
   async function beginUpload(): Promise<string | undefined> {
-    const tags = await tagsOf(store, owner, ref, source())
+    const tags = await tagsOf(store, task.registration, ref, source())
     const { encryption } = source()
     const uploadId = await store.createUpload(target, {
       attributes: attributesFor(source(), known(plaintext).size), ...(tags.length > 0 ? { tags } : {}), ...(encryption ? { encryption } : {}),
     })
     fields = { ...known(fields), uploadId, partSize: known(partSizeFor(known(message).size)) }
-    return (await known(lease).write(fields)) ? uploadId : undefined
+    if (await known(lease).write(fields)) return uploadId
+    await store.abortUpload(target, uploadId) // it was made here, and is noted nowhere
+    return undefined
   }
 
   async function send(): Promise<Extract<Seen, { step: "send" }>["sent"]> {
@@ -218,13 +229,14 @@ export function stepsOn(tools: StepTools, task: Task): Steps {
     return etag === undefined ? { ifNoneMatch: "*" } : { ifMatch: etag, form }
   }
 
-  async function write(): Promise<Seen> {
-    if (lease && !lease.holds) return { step: "write", answer: "lease-lost" }
-    const multipart = fields?.uploadId !== undefined
-    if (!lease) message = await freshMessage()
+  async function write(sealing: Sealing | undefined): Promise<Seen> {
+    if (sealing && !lease?.holds) return { step: "write", answer: "lease-lost" }
+    if (!sealing) message = await freshMessage()
     const reading = pinned()
+    const uploadId = sealing?.uploadId
+    const multipart = uploadId !== undefined
     written = multipart
-      ? await complete(fields?.uploadId ?? "")
+      ? await complete(uploadId)
       : await writeWhole({ ...tools, ...task, source: source(), message: known(message), condition: condition(), reading })
     if (reading.changed) return { step: "write", answer: "source-changed" }
     const { result, verified } = written
@@ -269,7 +281,7 @@ export function stepsOn(tools: StepTools, task: Task): Steps {
     const from = fields?.source ?? source()
     try {
       if (!elsewhere) await store.delete(ref, { versionId: from.versionId ?? "null" })
-      else if (from.versionId !== undefined) await deleteThrough(store, ref, from.versionId)
+      else if (from.versionId !== undefined) await deleteThrough(store, ref, from)
       else await store.delete(ref, { condition: { ifMatch: from.etag, form: owner.store.matchForm } })
       return true
     } catch (error) {
@@ -281,7 +293,7 @@ export function stepsOn(tools: StepTools, task: Task): Steps {
 
   async function clear(): Promise<void> {
     if (lease) await lease.clear()
-    else if (found) await tools.state.remove(progressPath(ref))
+    else if (found) await removeProgress(tools, ref, found, holder)
     lease = undefined
     found = undefined
     fields = undefined
@@ -310,7 +322,7 @@ export function stepsOn(tools: StepTools, task: Task): Steps {
       case "begin-upload": return { step: "begin-upload", uploadId: await beginUpload() }
       case "send": return { step: "send", sent: await send() }
       case "look-again": return { step: "look-again", same: await isUnchanged(store, ref, source()) }
-      case "write": return write()
+      case "write": return write(step.sealing)
       case "read-back": return { step: "read-back", found: await readBack() }
       case "list-versions": return listVersions()
       case "remove-source": return { step: "remove-source", removed: await removeSource() }

@@ -39,9 +39,16 @@ export async function findProgress({ state }: Tracker, ref: ObjectRef): Promise<
   return found && { document: found.value, etag: found.etag }
 }
 
-/** True while somebody else may be at work. */
-export const isHeld = ({ document }: Found, holder: string, now: number): boolean =>
-  document.holder !== holder && document.until > now
+/** True while somebody else may be at work. An end that no clock which is right can have given is not believed. */
+export const isHeld = ({ document }: Found, holder: string, { clock, lease }: Tracker): boolean =>
+  document.holder !== holder && document.until > clock() && document.until <= clock() + 2 * lease
+
+/** Removes a document that nobody holds, unless somebody has taken it meanwhile: it is taken first. */
+export async function removeProgress({ state, clock, lease }: Tracker, ref: ObjectRef, { document, etag }: Found, holder: string): Promise<void> {
+  const path = progressPath(ref)
+  const taken = await state.replace(path, { ...document, holder, until: clock() + lease }, etag)
+  if (taken !== undefined) await state.remove(path)
+}
 
 /** True for a document that was made with this data key and is about this source. */
 export const isBelieved = ({ document }: Found, dek: Uint8Array, ref: ObjectRef): boolean => isAuthentic(document, dek, ref)
@@ -90,23 +97,24 @@ export function leaseOn(tracker: Tracker, ref: ObjectRef, holder: string, found:
     timer ??= setInterval(() => void inTurn(() => renew(clock() + lease)).catch(() => undefined), lease / 3).unref()
   }
 
+  /** What is sent now lands in time. */
+  const isHolding = () => !lost && current !== undefined && clock() < current.document.until - lease / 6
+
   const renew = async (until: number) => current !== undefined && store({ ...fieldsOf(current.document), until })
 
   return {
     write: (fields) => inTurn(() => store({ ...fields, ...ref, holder, until: clock() + lease })),
     get holds() {
-      return !lost && current !== undefined && clock() < current.document.until - lease / 6 // what is sent now lands in time
+      return isHolding()
     },
     handOver: () => inTurn(async () => {
       retire()
       return current
     }),
     clear: () => inTurn(async () => {
-      clearInterval(timer)
-      if (lost) return
-      const now = await findProgress(tracker, ref)
-      if (now?.etag === replaces) await state.remove(path)
+      const mine = isHolding() || await renew(clock() + lease) // nobody else takes it while it is removed
       retire()
+      if (mine) await state.remove(path)
     }),
     release: () => inTurn(async () => {
       clearInterval(timer)

@@ -37,11 +37,11 @@ async function writtenVersion(
   return onSource ?? equal.at(-1)
 }
 
-/** Removes all versions from the oldest up to this one. One that is there no more: nothing. The newest alone would make an
+/** Removes all versions from the oldest up to the source. One that is there no more: nothing. The newest alone would make an
  *  older one current again. */
-export async function deleteThrough(store: VersionedStore, ref: ObjectRef, versionId: string): Promise<void> {
+export async function deleteThrough(store: VersionedStore, ref: ObjectRef, source: Source): Promise<void> {
   const versions = await versionsOf(store, ref)
-  const newest = versions.findIndex((version) => version.versionId === versionId)
+  const newest = versions.findIndex((version) => isSource(version, source))
   if (newest === -1) return
   for (const version of versions.slice(newest).reverse()) await store.delete(ref, { versionId: version.versionId })
 }

@@ -24,6 +24,7 @@ export interface WholeWrite {
   readonly store: Pick<ObjectStore, "put" | "getTags">
   readonly ref: ObjectRef
   readonly target: ObjectRef
+  readonly registration: Registration
   readonly owner: Registration
   readonly source: ObjectInfo
   readonly message: Message
@@ -40,8 +41,8 @@ export interface WholeWrite {
 
 /** Writes a sealed object with one request. One that the store refuses or does not answer is no error of this. */
 export async function writeWhole(write: WholeWrite): Promise<Written> {
-  const { store, ref, target, owner, source, message, condition, signal } = write
-  const tags = await tagsOf(store, owner, ref, source)
+  const { store, ref, target, registration, owner, source, message, condition, signal } = write
+  const tags = await tagsOf(store, registration, ref, source)
   const proof = proofFor(owner, source)
   const stream = sentBytes(write, proof)
   const options: WriteOptions = {
@@ -124,8 +125,8 @@ export async function tagsOf(
 export async function isUnchanged(store: Pick<ObjectStore, "head">, ref: ObjectRef, then: ObjectInfo): Promise<boolean> {
   const now = await store.head(ref)
   return now !== undefined && now.etag === then.etag && now.size === then.size && now.lastModified === then.lastModified
-    && now.versionId === then.versionId && (now.tagCount ?? 0) === (then.tagCount ?? 0)
-}
+    && now.versionId === then.versionId && (now.tagCount ?? then.tagCount) === (then.tagCount ?? now.tagCount)
+} // a store may tell the number of tags to a GET alone
 
 /** What is at the target now. */
 export async function foundAt(

@@ -110,7 +110,7 @@ const removals: readonly Bug[] = [
 
 const resumptions: readonly Bug[] = [
   { name: "salt reused after a changed source", where: parts, conduct: carries({ salts: "found-one-for-a-changed-source" }), breaks: [SALT] },
-  { name: "upload resumed with a fresh salt", where: parts, conduct: carries({ salts: "fresh-for-a-resumed-upload" }), breaks: [LOST] },
+  { name: "upload resumed with a fresh salt", where: parts, conduct: carries({ salts: "fresh-for-a-resumed-upload" }), breaks: [LOST, LEFT] },
   { name: "resume on a store that ignores If-Match on GET", where: parts, conduct: carries({ pinsReads: false }), breaks: [SALT] },
   { name: "source pinned by its ETag alone", where: parts, breaks: [DESCRIPTION], conduct: decides((memory, seen) => {
     const { sealing, looked } = memory

@@ -26,6 +26,8 @@ export interface Conduct {
   readonly salts: "fresh" | "found-one-for-a-changed-source" | "fresh-for-a-resumed-upload"
   /** How what was written is known again. */
   readonly ours: "by-salt" | "any-sealed"
+  /** Looks for a progress document whatever the object is by now. */
+  readonly meetsBegun?: boolean
 }
 
 /** As the protocol wants it. */

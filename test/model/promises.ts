@@ -47,7 +47,9 @@ export function breachAfterSweep(state: State, scenario: Scenario, conduct: Cond
 
 const MOST_STEPS = 100 // the longest undisturbed run has 25
 
-function swept(state: State, scenario: Scenario, conduct: Conduct): State | Breach {
+/** A sweep also goes over what was begun: it looks for a document whatever the object is. */
+function swept(state: State, scenario: Scenario, by: Conduct): State | Breach {
+  const conduct = { ...by, meetsBegun: true }
   let now = started(state, 0, scenario, conduct)
   for (let step = 0; step < MOST_STEPS; step++) {
     const run = now.runs[0]

@@ -12,6 +12,7 @@ const toVault = { destination: true, removal: "version" } as const
 export const scenarios: readonly Scenario[] = [
   { name: "in place", setting: inPlace, versioning: "off", multipart: false, answersProve: true, user: everyday, ...budget },
   { name: "in place, multipart", setting: inPlace, versioning: "off", multipart: true, answersProve: false, user: [...everyday, "uploads-vanish"], ...budget },
+  { name: "in place, multipart, then small", setting: inPlace, versioning: "off", multipart: true, smallAgain: true, answersProve: false, user: everyday, ...budget },
   { name: "in place, multipart, attacked", setting: inPlace, versioning: "off", multipart: true, answersProve: false, user: ["put-new"], ...budget, attacks: 1, actions: 1, faults: 1 },
   { name: "versioned", setting: versioned, versioning: "enabled", multipart: false, answersProve: false, user: everyday, ...budget },
   { name: "versioned, multipart", setting: versioned, versioning: "enabled", multipart: true, answersProve: true, user: everyday, ...budget },

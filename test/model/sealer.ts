@@ -15,7 +15,7 @@ export interface Turn {
 }
 
 /** The state with another run in that sealer's place. */
-export function withRun(state: State, who: 0 | 1, run: Run | null): State {
+function withRun(state: State, who: 0 | 1, run: Run | null): State {
   return { ...state, runs: who === 0 ? [run, state.runs[1]] : [state.runs[0], run] }
 }
 

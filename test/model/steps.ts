@@ -55,10 +55,11 @@ function look(turn: Turn): Move {
 
 function whatIsThere({ state: { world }, scenario, conduct }: Turn, there: Version | undefined): Looked {
   const { setting, multipart } = scenario
-  const tracked = setting.destination || setting.removal !== "none" || multipart
+  const isLarge = multipart && !(scenario.smallAgain && there?.bytes !== "u1") // what is put over the first upload may be small
+  const tracked = conduct.meetsBegun === true || setting.destination || setting.removal !== "none" || isLarge || (multipart && !there)
   if (!there) return { saw: "absent", tracked }
   if (there.salt !== "" || (conduct.sealedBy === "metadata" && there.bytes === "marked")) return { saw: "sealed", tracked }
-  return { saw: "plain", tracked, source: pinOf(world.source.versioning !== "off", there), write: multipart ? "multipart" : "put" }
+  return { saw: "plain", tracked, source: pinOf(world.source.versioning !== "off", there), write: isLarge ? "multipart" : "put" }
 }
 
 /** What a response tells of a version. */

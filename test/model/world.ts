@@ -190,6 +190,8 @@ export interface Scenario extends Budget {
   readonly vaultVersioning?: Bucket["versioning"]
   /** Bytes that are sealed as multipart uploads. */
   readonly multipart: boolean
+  /** But for the first upload, which alone is large. */
+  readonly smallAgain?: boolean
   /** Whether the answer to a write proves what is stored. */
   readonly answersProve: boolean
   /** All writes within one second: Last-Modified tells nothing apart. */
