@@ -19,14 +19,14 @@ export const probeStore = job({
     bucket: z.exactOptional(z.string().check(z.minLength(3), z.maxLength(63))), cursor: z.exactOptional(z.string()),
   })),
   async run({ bucket, cursor }, context: ObjectsContext, signal) {
-    if (bucket !== undefined) return summarize(await probeBucket(bucket, context), isSafe)
+    if (bucket !== undefined) return summarize(await probeBucket(bucket, context, signal), isSafe)
     const after = cursor === undefined ? "" : parseCursor(cursor, z.string())
     const all = new Set((await context.registrations.list()).map((one) => one.bucket))
     const left = [...all].filter((one) => one > after).sort()
     const items: JobItem[] = []
     let done = 0
     for (; done < Math.min(left.length, MOST_BUCKETS) && !signal.aborted; done++) {
-      items.push(...await probeBucket(left[done] ?? "", context))
+      items.push(...await probeBucket(left[done] ?? "", context, signal))
     }
     const next = done < left.length ? encodeCursor(left[done - 1] ?? after) : undefined
     return { ...summarize(items, isSafe), ...(next === undefined ? {} : { done: false, cursor: next }) }
@@ -35,11 +35,11 @@ export const probeStore = job({
 
 const isSafe = ({ outcome }: JobItem): boolean => outcome === "safe"
 
-async function probeBucket(bucket: string, context: ObjectsContext): Promise<readonly JobItem[]> {
+async function probeBucket(bucket: string, context: ObjectsContext, signal: AbortSignal): Promise<readonly JobItem[]> {
   const registered = await context.registrations.list(bucket)
   if (registered.length === 0) return [{ bucket, key: "", outcome: "not-registered" }] // nobody has allowed canaries there
   try {
-    const judge = await context.registrar.probe(bucket)
+    const judge = await context.registrar.probe(bucket, signal)
     const items: JobItem[] = []
     for (const one of registered) items.push(await renew(one, judge, context))
     return items

@@ -8,7 +8,7 @@ const lease = z.object({
   holder: z.string(),
   /** Milliseconds since the epoch. */
   until: z.number(),
-  /** When it was begun last, and where it is to be gone on with if it did not come to its end. */
+  /** When what last came to its end was begun, and where what did not is to be gone on with. */
   last: z.number(),
   cursor: z.optional(z.string()),
 })
@@ -36,7 +36,9 @@ export interface HeldLease {
   readonly signal: AbortSignal
   /** Notes how far it is. */
   advance(cursor: string): Promise<void>
-  /** Gives it up; done, or to be gone on with by whoever takes it next. */
+  /** Gives it up as done: it is not given again within its time. */
+  finish(): Promise<void>
+  /** Gives it up as not done: to be begun anew, or gone on with, by whoever takes it next. */
   release(cursor?: string): Promise<void>
 }
 
@@ -53,8 +55,7 @@ export async function takeLease(by: Holder, name: string, every: number, stop: A
   if (before && isHeld(before, by)) return undefined
   const isRecent = before && before.cursor === undefined && before.last <= now && before.last > now - every
   if (isRecent) return undefined
-  const last = before?.cursor === undefined ? now : before.last
-  let mine: Lease = { holder: by.holder, until: now + LEASE_MS, last, ...(before?.cursor === undefined ? {} : { cursor: before.cursor }) }
+  let mine: Lease = { holder: by.holder, until: now + LEASE_MS, last: before?.last ?? 0, ...(before?.cursor === undefined ? {} : { cursor: before.cursor }) }
   let etag = await (present ? by.state.replace(path, mine, present.etag) : by.state.create(path, mine))
   if (etag === undefined) return undefined
   const ended = new AbortController()
@@ -77,17 +78,20 @@ export async function takeLease(by: Holder, name: string, every: number, stop: A
   const renewed = keepRenewing(by, ended.signal, () => write((held) => ({ ...held, until: by.clock() + LEASE_MS })), () => {
     if (by.clock() >= mine.until) lost.abort()
   })
+  async function giveUp(change: Partial<Lease>): Promise<void> {
+    ended.abort()
+    await renewed
+    await write(({ cursor: _, ...held }) => ({ ...held, until: by.clock(), ...change }))
+  }
+
   const signal = AbortSignal.any([stop, lost.signal])
   setMaxListeners(MOST_LISTENERS, signal)
   return {
     ...(mine.cursor === undefined ? {} : { cursor: mine.cursor }),
     signal,
     advance: (cursor) => write((held) => ({ ...held, cursor, until: by.clock() + LEASE_MS })),
-    async release(cursor) {
-      ended.abort()
-      await renewed
-      await write(({ cursor: _, ...held }) => ({ ...held, until: by.clock(), ...(cursor === undefined ? {} : { cursor }) }))
-    },
+    finish: () => giveUp({ last: now }),
+    release: (cursor) => giveUp(cursor === undefined ? {} : { cursor }),
   }
 }
 

@@ -55,9 +55,11 @@ export async function schedules(context: BucketsContext, options: SchedulesOptio
     const lease = await takeLease(by, name, every, stop.signal)
     if (!lease) return
     let { cursor } = lease
+    let isDone = false
     try {
       for (;;) {
         const result = await job(cursor === undefined ? {} : { cursor }, lease.signal)
+        isDone = result.done
         cursor = result.done ? undefined : result.cursor
         if (cursor === undefined || lease.signal.aborted) break
         await lease.advance(cursor)
@@ -66,7 +68,7 @@ export async function schedules(context: BucketsContext, options: SchedulesOptio
       if (isFailure(error, "bad-field")) cursor = undefined // kept by another release of this program: begin anew
       throw error
     } finally {
-      await lease.release(cursor)
+      await (isDone ? lease.finish() : lease.release(cursor))
     }
   }
 

@@ -17,6 +17,7 @@ export interface Uploads {
   store(events: readonly UploadEvent[]): Promise<number>
   /** Resolves when no accepted event is due or being handled. */
   idle(): Promise<void>
+  /** Resolves when nothing is being done any more; a probe under way ends early, and removes what it wrote. */
   close(): Promise<void>
 }
 
@@ -36,6 +37,8 @@ const GRACE_MS = 5_000 // what is being sealed may end; a longer one is aborted,
 export async function uploads(context: ObjectsContext, { lease = LEASE_MS }: UploadsOptions = {}): Promise<Uploads> {
   const { state, clock, log, registrations, settings } = context
   const probed = new Map<string, number>() // at most one a registered bucket
+  const probes = new Set<Promise<void>>()
+  const stop = new AbortController()
 
   /** The event with the time from which `settle` counts – never later than now, or a clock that is ahead would put
    *  sealing off – and when it is due; `undefined` for a place that is not registered. */
@@ -48,10 +51,18 @@ export async function uploads(context: ObjectsContext, { lease = LEASE_MS }: Upl
 
   /** A probe holds for what it saw, until an answer contradicts it. */
   function probeAgain(bucket: string): void {
-    if (clock() - (probed.get(bucket) ?? -Infinity) < PROBE_PAUSE_MS) return
+    if (stop.signal.aborted || clock() - (probed.get(bucket) ?? -Infinity) < PROBE_PAUSE_MS) return
     probed.set(bucket, clock())
-    const running = probeStore.run({ bucket }, context, AbortSignal.any([]))
-    running.catch((cause: unknown) => log.error("a bucket can't be probed now", { bucket, cause }))
+    const running = probeNow(bucket).finally(() => probes.delete(running))
+    probes.add(running)
+  }
+
+  async function probeNow(bucket: string): Promise<void> {
+    try {
+      await probeStore.run({ bucket }, context, stop.signal)
+    } catch (cause) {
+      if (!stop.signal.aborted) log.error("a bucket can't be probed now", { bucket, cause })
+    }
   }
 
   /** What was parked is done with, here: `retry-parked` goes back to it. */
@@ -80,6 +91,9 @@ export async function uploads(context: ObjectsContext, { lease = LEASE_MS }: Upl
     accept: (events) => accept(events, settings.events === "inline" ? INLINE_MS : undefined),
     store: (events) => accept(events),
     idle: () => box.idle(),
-    close: () => box.close(GRACE_MS),
+    async close() {
+      stop.abort()
+      await Promise.all([box.close(GRACE_MS), ...probes])
+    },
   }
 }

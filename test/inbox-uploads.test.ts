@@ -25,11 +25,11 @@ describe("uploads", () => {
   /** A host that runs by the real clock. */
   const open = (
     events: "inbox" | "inline" = "inbox", store = world.store, registered = world.registrations, lease = 60_000,
-    state: StateStore = world.state,
+    state: StateStore = world.state, registrar = world.registrar,
   ) => uploads({
     settings: parseSettings({ ...given, events }), clock: Date.now, log: keptLog(), state, authority: world.sealer.authority,
     authenticate: () => Promise.reject(new Error("events have no caller")), registrations: registered,
-    registrar: world.registrar, sealer: { ...world.sealer, store, clock: Date.now, registrations: registered }, opener: world.opener,
+    registrar, sealer: { ...world.sealer, store, clock: Date.now, registrations: registered }, opener: world.opener,
   }, { lease })
 
   const event = (key: string, more: object = {}): UploadEvent => ({ bucket: world.bucket, key, ...more })
@@ -47,6 +47,26 @@ describe("uploads", () => {
     await box.idle()
     expect([await isSealed("a"), await waiting()]).toEqual([true, []])
     await box.close()
+  })
+
+  it("that a store contradicts have its bucket probed, and closing stops that probe and waits for its end", async () => {
+    await world.registrations.put(world.bucket, "", (present) => {
+      if (!present) throw new Error("not registered")
+      return { ...present, store: { ...present.store, unsafe: "it lies" } }
+    })
+    await world.store.put(world.ref("a"), Buffer.from("plaintext"))
+    const told: string[] = []
+    const probe: typeof world.registrar.probe = async (_, signal) => {
+      told.push("begun")
+      await until(async () => signal?.aborted === true)
+      told.push("cleaned up")
+      throw signal?.reason
+    }
+    const box = await open("inbox", world.store, world.registrations, 60_000, world.state, { ...world.registrar, probe })
+    await box.accept([event("a")])
+    await until(async () => told.length > 0)
+    await box.close()
+    expect(told).toEqual(["begun", "cleaned up"])
   })
 
   it("of a place that another host has registered 2 seconds ago are sealed, though there was none when this one looked", async () => {

@@ -1,12 +1,15 @@
 import { randomBytes } from "node:crypto"
 import { CreateBucketCommand, PutBucketPolicyCommand, PutObjectLockConfigurationCommand } from "@aws-sdk/client-s3"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { probeAndKeep } from "../shared/context.ts"
+import { Failure } from "../shared/errors.ts"
 import type { BucketSettings, Store, Versioning } from "../shared/ports.ts"
 import { PROBE_PREFIX, probe } from "../shared/store/probe.ts"
 import { properties, type ProbeReport, type Property } from "../shared/store/probe-report.ts"
 import { reportLines } from "../shared/store/probe-text.ts"
 import { isRefusal, removalFor, strategyFor } from "../shared/store/strategy.ts"
 import { failingAfter, lies, lying, type Allowed } from "./lying-stores.ts"
+import { memoryState } from "./memory-state.ts"
 import { rgwFromEnvironment, rgwHarness, rgwSdk, rgwStore, withoutRgw, type Rgw } from "./rgw.ts"
 import type { Harness } from "./store-contract.ts"
 import { localHarness, stores } from "./stores.ts"
@@ -34,6 +37,15 @@ function allowedBy(report: ProbeReport): Allowed[] {
   ]
   return may.filter(([, allowed]) => allowed).map(([name]) => name)
 }
+
+/** A store that tells of each read and write that a probe makes most of. */
+const telling = (store: Store, tell: () => void): Store => ({
+  ...store,
+  put: (...given) => { tell(); return store.put(...given) },
+  get: (...given) => { tell(); return store.get(...given) },
+  createUpload: (...given) => { tell(); return store.createUpload(...given) },
+  putPart: (...given) => { tell(); return store.putPart(...given) },
+})
 
 const failed = (report: ProbeReport): Property[] => properties.filter((name) => report[name] === false)
 
@@ -111,7 +123,7 @@ describe.each(stores)("S10: the store probe on %s", (name, open) => {
 
   it("S2: finds out the same of a bucket whose versioning is suspended, apart", async () => {
     const report = await probe(harness.store, await bucketOf(harness, "suspended"))
-    expect(allowedBy(report)).toEqual(isRgw ? ["source", "removed"] : ["in-place", "large", "vault", "source", "removed"])
+    expect(allowedBy(report)).toEqual(isRgw ? ["source"] : ["in-place", "large", "vault", "source"])
     if (isRgw) expect(strategyFor(report, "in-place", SMALL)).toMatchObject({ refused: "createOverMarkerAccepted" })
   })
 })
@@ -200,7 +212,7 @@ describe("the store probe", () => {
       notifies: "unknown", policy: "unknown", lifecycle: "unknown",
     }), versioning)
     expect([report.versioning, report.versionsAsSet]).toEqual([versioning, "unknown"])
-    expect(allowedBy(report)).toEqual(["in-place", "large", "vault", "source", "removed"])
+    expect(allowedBy(report)).toEqual(["in-place", "large", "vault", "source", ...(versioning === "suspended" ? [] : ["removed"])])
   })
 
   it.each([
@@ -233,6 +245,56 @@ describe("the store probe", () => {
     await expect(probe(failingAfter(harness.store, calls), bucket)).rejects.toMatchObject({ code: "unavailable" })
     expect((await harness.store.list(bucket)).objects).toEqual([])
     expect((await harness.store.listUploads(bucket)).uploads).toEqual([])
+  })
+
+  it.each(["not-implemented", "store-refused", "forbidden"] as const)("of a store that can't list versions, nor say whether it keeps them, its canaries are removed by their keys (%s)", async (code) => {
+    const bucket = await harness.bucket()
+    const listVersions = () => Promise.reject(new Failure(code, "no"))
+    const report = await probe({ ...withSettings({ versioning: "unknown" }), listVersions }, bucket)
+    expect(report.canariesRemoved).toBe(code !== "forbidden") // delete markers that it may not see
+    expect((await harness.store.list(bucket)).objects).toEqual([])
+    expect((await harness.store.listUploads(bucket)).uploads).toEqual([])
+  })
+
+  it.each([1, 10, 60, 150])("one that is told to stop after %i calls ends early, and leaves nothing", async (calls) => {
+    for (const versioning of ["off", "enabled"] as const) {
+      const bucket = await bucketOf(harness, versioning)
+      const stop = new AbortController()
+      let called = 0
+      const count = () => void (++called === calls && stop.abort())
+      await expect(probe(telling(harness.store, count), bucket, { signal: stop.signal })).rejects.toMatchObject({ name: "AbortError" })
+      expect((await harness.store.listVersions(bucket)).versions).toEqual([])
+      expect((await harness.store.listUploads(bucket)).uploads).toEqual([])
+    }
+  })
+
+  it.each(["off", "enabled", "suspended"] as const)("removes first what a probe that was killed has left, once it is older than an hour, and nothing else (%s)", async (versioning) => {
+    const bucket = await bucketOf(harness, versioning)
+    const canary = { bucket, key: `${PROBE_PREFIX}${"0".repeat(16)}/plain` }
+    const others = [`${PROBE_PREFIX}notes`, `${PROBE_PREFIX}${"0".repeat(15)}/x`, "a"]
+    for (const key of [canary.key, canary.key, ...others]) await harness.store.put({ bucket, key }, Buffer.from("x"))
+    await harness.store.delete(canary)
+    await harness.store.put(canary, Buffer.from("x"))
+    await harness.store.createUpload(canary)
+    await harness.store.createUpload({ bucket, key: "a" })
+    const left = async () => [
+      [...new Set((await harness.store.listVersions(bucket)).versions.map(({ key }) => key))].sort(),
+      (await harness.store.listUploads(bucket)).uploads.map(({ key }) => key),
+    ]
+    const probedIn = (milliseconds: number) => probeAndKeep({ state: memoryState(), clock: () => Date.now() + milliseconds }, harness.store, bucket, {})
+    await probedIn(50 * 60_000)
+    expect(await left()).toEqual([[canary.key, ...others].sort(), [canary.key, "a"]])
+    await probedIn(61 * 60_000)
+    expect(await left()).toEqual([[...others].sort(), ["a"]])
+  })
+
+  it("what a killed probe has left is no hindrance where it can't be listed or removed", async () => {
+    const bucket = await harness.bucket()
+    const refuse = () => Promise.reject(new Failure("forbidden", "no"))
+    const store: Store = { ...harness.store, listUploads: refuse, listVersions: refuse }
+    await harness.store.put({ bucket, key: `${PROBE_PREFIX}${"0".repeat(16)}/plain` }, Buffer.from("x"))
+    const report = await probeAndKeep({ state: memoryState(), clock: () => Date.now() + 2 * 3_600_000 }, store, bucket, {})
+    expect([report.staleMatchRefused, (await harness.store.list(bucket)).objects]).toEqual([true, []])
   })
 
   it("a store that can't remove canaries is told so, and judged all the same", async () => {

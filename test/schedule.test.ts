@@ -196,6 +196,22 @@ describe("the schedules of a host", () => {
     expect(await isSealed(world, "a")).toBe(true)
   })
 
+  it("S3: a daily probe that throws is tried again within the hour; one that came to its end is not", async () => {
+    let probes = 0
+    const probe = async () => {
+      if (++probes === 1) throw new TypeError("a bug")
+      return () => ({ refused: "it can't be asked", measured: false })
+    }
+    world = { ...world, registrar: { ...world.registrar, probe } }
+    await start()
+    await time.forward(30 * MINUTE)
+    expect(probes).toBe(1)
+    await time.forward(HOUR)
+    expect(probes).toBe(2)
+    await time.forward(2 * HOUR)
+    expect(probes).toBe(2)
+  })
+
   it("closing stops a sweep within its page, and leaves the lease to others at once", async () => {
     for (const key of ["a", "b"]) await upload(key)
     let reached = false
@@ -290,11 +306,20 @@ describe("a lease", () => {
 
   it("is not given again within its time where the work came to its end, and is where it did not", async () => {
     const { time, holder } = worldOf()
-    await (await takeLease(holder("a"), "x", MINUTE, never))?.release()
+    await (await takeLease(holder("a"), "x", MINUTE, never))?.finish()
     await time.forward(59_000)
     expect(await takeLease(holder("b"), "x", MINUTE, never)).toBeUndefined()
     await time.forward(1_000)
     await (await takeLease(holder("b"), "x", MINUTE, never))?.release("cursor")
-    expect(await takeLease(holder("a"), "x", MINUTE, never)).toMatchObject({ cursor: "cursor" })
+    const resumed = await takeLease(holder("a"), "x", MINUTE, never)
+    expect(resumed).toMatchObject({ cursor: "cursor" })
+    await resumed?.release()
+    expect(await takeLease(holder("b"), "x", MINUTE, never)).toBeDefined()
+  })
+
+  it("of a host that died before its work came to an end is given again as soon as it has ended", async () => {
+    const { holder } = worldOf()
+    expect(await takeLease(holder("dead"), "x", DAY, never)).toBeDefined()
+    expect(await takeLease(holder("b", { isDead: (other) => other === "dead" }), "x", DAY, never)).toBeDefined()
   })
 })

@@ -79,8 +79,13 @@ describe("what follows from a probe", () => {
     expect(forms(false, false)).toEqual({ refused: "it refuses If-Match with the right ETag", measured: true })
   })
 
-  it("S1: a source is deleted only where that is seen to be safe", () => {
-    expect([removalFor(good("off")), removalFor(good("enabled")), removalFor(good("suspended"))]).toEqual(["if-match", "version", "version"])
+  it("an ETag is taken for the MD5 only where that of an object is, and that of a part", () => {
+    const isMd5 = (change: Partial<ProbeReport>) => judged({ ...good("off"), ...change }, "in-place").facts?.etagIsMd5
+    expect([isMd5({}), isMd5({ etagIsMd5: false }), isMd5({ partEtagIsMd5: false }), isMd5({ partEtagIsMd5: "unknown" })]).toEqual([true, false, false, false])
+  })
+
+  it("S1: a source is deleted only where that is seen to be safe, and never while versioning is suspended: a newer upload may have its version's name", () => {
+    expect([removalFor(good("off")), removalFor(good("enabled")), removalFor(good("suspended"))]).toEqual(["if-match", "version", "keep"])
     for (const finding of [false, "unknown"] as const) {
       for (const name of ["staleDeleteRefused", "rightDeleteAccepted"]) expect(removalFor({ ...good("off"), [name]: finding })).toBe("keep")
       for (const name of ["versionDeleteExact", "getVersionHonoured"]) expect(removalFor({ ...good("enabled"), [name]: finding })).toBe("keep")

@@ -13,6 +13,15 @@ const limits = z.strictObject({
   seconds: z.optional(z.number().check(z.int(), z.gte(1))),
 })
 
+/** A bucket that may be registered (S3 user guide, "General purpose bucket naming rules"). */
+export const registrableBucket = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
+
+const bucketAlone = z.string().check(z.regex(registrableBucket, "must be the name of a bucket alone, without s3://"))
+const modes = z.union(
+  [z.enum(["in-place", "vault"]), z.strictObject({ destination: bucketAlone })],
+  'must be "in-place", "vault" or {"destination": "the name of another bucket"}',
+)
+
 /** What a caller says of a registration (design: contracts of our own). */
 export const registrationRequest = z.strictObject({
   /** CRN or ARN of the root key. */
@@ -21,7 +30,7 @@ export const registrationRequest = z.strictObject({
   source: z.string().check(z.minLength(1), z.maxLength(1_024)),
   /** `in-place`: objects are sealed where they are. `{destination}`: they are sealed into that bucket, under the registration
    *  which that bucket has for the same key, and removed here. `vault`: sealed objects come from elsewhere; none is sealed here. */
-  mode: z._default(z.union([z.enum(["in-place", "vault"]), z.strictObject({ destination: z.string().check(z.minLength(3), z.maxLength(63)) })]), "in-place"),
+  mode: z._default(modes, "in-place"),
   /** What becomes of an object that was sealed for another place: it does not open here; it does; it is sealed again for this
    *  place, where both are under one root key. */
   moved: z._default(z.enum(["refuse", "allow", "reseal"]), "refuse"),
@@ -217,8 +226,8 @@ const allIn = (document: BucketDocument | undefined): readonly Registration[] =>
 const withoutRootKeys = ({ rootKeys: _, ...stored }: StoredRegistration & { rootKeys?: unknown }): StoredRegistration => stored
 
 /** The registration with the longest prefix of this key. */
-export const longestFor = (key: string, all: readonly Registration[]): Registration | undefined =>
-  all.filter(({ prefix }) => key.startsWith(prefix)).reduce<Registration | undefined>(
+export const longestFor = <T extends Pick<Registration, "prefix">>(key: string, all: readonly T[]): T | undefined =>
+  all.filter(({ prefix }) => key.startsWith(prefix)).reduce<T | undefined>(
     (best, next) => (best && best.prefix.length >= next.prefix.length ? best : next), undefined,
   )
 

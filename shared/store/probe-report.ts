@@ -34,6 +34,7 @@ const table = {
   checksumRefused: ["bytes with a wrong CRC-32 are refused", "bytes with a wrong CRC-32 are accepted"],
   streamChecksumRefused: ["so is a stream", "a stream's CRC-32 isn't checked, or our client can't send one behind a stream"],
   etagIsMd5: ["the ETag of a small object is its MD5", "the ETag of a small object isn't its MD5"],
+  partEtagIsMd5: ["so is that of a part of an upload", "the ETag of a part of an upload isn't its MD5"],
   reportsTagCount: ["a read says how many tags there are", "a read doesn't say how many tags there are: one more request an object"],
   versionsAsSet: ["it keeps versions as its settings say", "it keeps versions otherwise than its settings say"],
   markerMatchRefused: ["If-Match over a delete marker is refused", "it accepts If-Match over a delete marker, which would undo deletes"],

@@ -1,9 +1,16 @@
-/** What a store does with conditions on the completion of an upload. One part may be small where it is the last. */
+/** What a store does with parts, and with conditions on the completion of an upload. One part may be small where it is the last. */
+import { createHash } from "node:crypto"
 import type { EtagForm, WriteCondition } from "../ports.ts"
 import { allOf } from "./probe-groups.ts"
 import { oneCompletionWins } from "./probe-race.ts"
 import type { Finding, Findings } from "./probe-report.ts"
 import { attempt, type Canary, type Scratch } from "./scratch.ts"
+
+/** What shows of a part. Its upload is never completed. */
+export async function parts(scratch: Scratch) {
+  const { bytes, partEtag } = await scratch.upload("part")
+  return { partEtagIsMd5: partEtag === createHash("md5").update(bytes).digest("hex") }
+}
 
 /** Both conditions on completions, one after another and at once. */
 export async function completions(scratch: Scratch, form: EtagForm): Promise<Partial<Findings>> {

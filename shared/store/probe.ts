@@ -7,11 +7,12 @@ import { Failure } from "../errors.ts"
 import type { BucketSettings, Versioning } from "../ports.ts"
 import { allOf, mayFail, together } from "./probe-groups.ts"
 import { copies, deletes, ownership, ranges, reads } from "./probe-reads.ts"
+import type { ProbeableStore } from "./probe-removal.ts"
 import { matchFormOf, nothingFound, type Finding, type Findings, type ProbeReport } from "./probe-report.ts"
-import { completions } from "./probe-uploads.ts"
+import { completions, parts } from "./probe-uploads.ts"
 import { measuredVersioning, versions } from "./probe-versions.ts"
 import { checksums, creates, plainWrites, replaces } from "./probe-writes.ts"
-import { scratchIn, type ProbeableStore, type Scratch } from "./scratch.ts"
+import { scratchIn, type Scratch } from "./scratch.ts"
 
 /** Where canaries are written: a prefix that the product's own events ignore. */
 export const PROBE_PREFIX = ".bucketseal-probe/"
@@ -20,11 +21,13 @@ export const PROBE_PREFIX = ".bucketseal-probe/"
 export interface ProbeOptions {
   /** Told the prefix of the canaries before the first is written. */
   readonly announce?: (prefix: string) => void
+  /** Once it is aborted nothing more is measured; what was written is removed, and its reason thrown. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Probes a bucket with at most 40 objects of at most 1 KiB, and removes them. Where they could not be removed again none is
  *  written. Throws `bucket-not-found`, and what the store throws where even a plain write or read fails, or it is overloaded. */
-export async function probe(store: ProbeableStore, bucket: string, { announce }: ProbeOptions = {}): Promise<ProbeReport> {
+export async function probe(store: ProbeableStore, bucket: string, { announce, signal }: ProbeOptions = {}): Promise<ProbeReport> {
   const settings = await store.bucketSettings(bucket)
   if (!settings) throw new Failure("bucket-not-found", `there is no bucket ${bucket}`)
   const prefix = scratchPrefix(PROBE_PREFIX)
@@ -32,14 +35,14 @@ export async function probe(store: ProbeableStore, bucket: string, { announce }:
   const unmeasured = unremovable(settings)
   if (unmeasured !== undefined) return { ...known, unmeasured, versioning: settings.versioning, requests: 1 }
   announce?.(prefix)
-  const scratch = scratchIn(store, bucket, prefix, settings.versioning !== "off")
+  const scratch = scratchIn(store, bucket, prefix, { keepsVersions: settings.versioning !== "off", signal })
   const { findings, canariesRemoved } = await cleared(scratch, () => measure(scratch, settings))
   return { ...known, versioning: settings.versioning, ...findings, canariesRemoved, requests: scratch.requests() + 1 }
 }
 
 /** What a state store needs, and no more: plain and conditional puts, reads, listings. `prefix` is the state's own. */
 export async function probeState(store: ProbeableStore, bucket: string, prefix: string): Promise<Findings> {
-  const scratch = scratchIn(store, bucket, scratchPrefix(`${prefix}${PROBE_PREFIX}`), true)
+  const scratch = scratchIn(store, bucket, scratchPrefix(`${prefix}${PROBE_PREFIX}`), { keepsVersions: true })
   const { findings, canariesRemoved } = await cleared(scratch, async () => {
     const plain = await plainWrites(scratch)
     return { ...plain, ...(await together([creates(scratch), replaces(scratch)])) }
@@ -71,7 +74,7 @@ async function measure(scratch: Scratch, settings: BucketSettings): Promise<Part
   const [findings, versioning] = await allOf([
     together([
       creates(scratch), replaces(scratch), reads(scratch), ranges(scratch),
-      mayFail(ownership(scratch, settings)), mayFail(checksums(scratch)),
+      mayFail(ownership(scratch, settings)), mayFail(checksums(scratch)), mayFail(parts(scratch)),
     ]),
     measuredVersioning(scratch, settings, givesVersions),
   ])

@@ -1,13 +1,8 @@
 /** Canaries: small objects of bytes of their own under one prefix, which are all removed in the end. */
 import { randomBytes } from "node:crypto"
 import { isFailure } from "../errors.ts"
-import type {
-  BucketStore, GetOptions, ListedVersion, MultipartStore, ObjectInfo, ObjectRef, ObjectStore, WriteCondition, WriteOptions,
-  WriteResult,
-} from "../ports.ts"
-
-/** What the probe needs of a store. */
-export type ProbeableStore = ObjectStore & MultipartStore & Pick<BucketStore, "bucketSettings">
+import type { GetOptions, ListedVersion, ObjectInfo, ObjectRef, WriteCondition, WriteOptions, WriteResult } from "../ports.ts"
+import { removeCanaries, type ProbeableStore } from "./probe-removal.ts"
 
 /** A write, and its bytes, which no other write has. */
 export interface Canary extends WriteResult {
@@ -16,6 +11,8 @@ export interface Canary extends WriteResult {
 
 /** An upload of one part that waits to be completed, once. */
 export interface PendingUpload {
+  readonly bytes: Buffer
+  readonly partEtag: string
   /** Aborts the upload where the store refuses. */
   complete(condition?: WriteCondition): Promise<Canary>
 }
@@ -36,19 +33,32 @@ export interface Scratch {
   /** All versions of one canary, the newest first. */
   versions(name: string): Promise<readonly ListedVersion[]>
   requests(): number
-  /** Aborts what was not completed and removes the rest with all its versions; false where something may be left. */
+  /** Aborts what was not completed and removes the rest with all its versions, also where the signal has stopped all else;
+   *  false where something may be left. */
   clear(): Promise<boolean>
 }
 
 const CANARY_SIZE = 64 // bytes; at most 1 KiB is promised
 
-/** A scratch place under a prefix. `keepsVersions`: whether the bucket may keep versions, so that these are looked for. */
-export function scratchIn(bare: ProbeableStore, bucket: string, prefix: string, keepsVersions: boolean): Scratch {
+/** How a scratch place is used. */
+export interface ScratchOptions {
+  /** Whether the bucket may keep versions, so that these are looked for. */
+  readonly keepsVersions: boolean
+  /** Once it is aborted each further call throws its reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A scratch place under a prefix. */
+export function scratchIn(bare: ProbeableStore, bucket: string, prefix: string, { keepsVersions, signal }: ScratchOptions): Scratch {
   let requests = 0
-  const store = counted(bare, () => void requests++)
+  let isClearing = false
+  const store = counted(bare, () => {
+    if (!isClearing) signal?.throwIfAborted()
+    requests++
+  })
   const tried = new Set<string>()
   const uploads = new Map<string, ObjectRef>()
-  const made: VersionRef[] = []
+  const made: { readonly key: string; readonly versionId: string }[] = []
   const ref = (name: string): ObjectRef => {
     tried.add(`${prefix}${name}`)
     return { bucket, key: `${prefix}${name}` }
@@ -74,6 +84,7 @@ export function scratchIn(bare: ProbeableStore, bucket: string, prefix: string, 
       uploads.set(id, place)
       const { etag } = await store.putPart(place, id, 1, bytes)
       return {
+        bytes, partEtag: etag,
         async complete(condition) {
           const part = { number: 1, etag, size: bytes.length }
           try {
@@ -95,11 +106,10 @@ export function scratchIn(bare: ProbeableStore, bucket: string, prefix: string, 
     },
     requests: () => requests,
     async clear() {
+      isClearing = true
       try {
         await Promise.all([...uploads].map(([id, place]) => store.abortUpload(place, id)))
-        if (keepsVersions || made.length > 0) return await removeVersions(store, bucket, prefix, made)
-        await Promise.all([...tried].map((key) => store.delete({ bucket, key })))
-        return (await store.list(bucket, { prefix, limit: 1 })).objects.length === 0
+        return await removeCanaries(store, { bucket, prefix }, { keys: tried, versions: made, keepsVersions })
       } catch (error) {
         if (isFailure(error)) return false
         throw error
@@ -120,26 +130,6 @@ export async function attempt<T>(request: Promise<T>): Promise<T | undefined> {
 }
 
 const REFUSALS = ["precondition-failed", "conflict", "not-found", "store-refused", "not-implemented", "range-not-satisfiable"] as const
-
-interface VersionRef {
-  readonly key: string
-  readonly versionId: string
-}
-
-const MOST_ROUNDS = 5 // a page has 1,000 versions, far more than a probe makes: one round does it, another one sees that
-
-async function removeVersions(
-  store: ProbeableStore, bucket: string, prefix: string, made: readonly VersionRef[],
-): Promise<boolean> {
-  for (let round = 0, known = made; round < MOST_ROUNDS; round++, known = []) {
-    const { versions } = await store.listVersions(bucket, { prefix })
-    const listed = versions.map(({ key, versionId }) => ({ key, versionId }))
-    if (listed.length === 0 && known.length === 0) return true
-    const left = new Map([...known, ...listed].map((one) => [`${one.key} ${one.versionId}`, one]))
-    await Promise.all([...left.values()].map(({ key, versionId }) => store.delete({ bucket, key }, { versionId })))
-  }
-  return false
-}
 
 /** The same store, of which each call is told. */
 function counted(store: ProbeableStore, tell: () => void): ProbeableStore {

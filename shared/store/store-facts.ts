@@ -7,12 +7,12 @@ import { completesConditionally, isRefusal, removalFor, strategyFor } from "./st
 export function judged(report: ProbeReport, use: "in-place" | "vault" | "source") {
   const small = use === "source" ? removalFor(report) : strategyFor(report, use, 0)
   if (isRefusal(small)) return { refused: small.because, measured: small.because !== report.unmeasured }
-  const { versioning, etagIsMd5, reportsTagCount, staleDeleteRefused, rightDeleteAccepted } = report
+  const { versioning, etagIsMd5, partEtagIsMd5, reportsTagCount, staleDeleteRefused, rightDeleteAccepted } = report
   if (versioning === "unknown") throw new Error("a bucket was found safe of which it isn't known whether it keeps versions")
   return {
     facts: {
       matchForm: matchFormOf(report) ?? "quoted", // where it matters there is one
-      etagIsMd5: etagIsMd5 === true, reportsTagCount: reportsTagCount === true, versioning,
+      etagIsMd5: etagIsMd5 === true && partEtagIsMd5 === true, reportsTagCount: reportsTagCount === true, versioning,
       conditionalComplete: completesConditionally(report),
       conditionalDelete: staleDeleteRefused === true && rightDeleteAccepted === true,
       removeSource: typeof small === "string" ? small : small.removeSource,

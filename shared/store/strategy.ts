@@ -54,7 +54,8 @@ export function removalFor(report: ProbeReport): Removal | Refusal {
   const refusal = fixedSource(report) ?? unmeasured(report) ?? wrongVersions(report)
     ?? failing(report, [...reading, ...sweeping])
   if (refusal) return refusal
-  if (report.versioning !== "off") return failing(report, versionRemoval) ? "keep" : "version"
+  if (report.versioning === "suspended") return "keep" // a newer upload may be the null version by then, and no condition tells
+  if (report.versioning === "enabled") return failing(report, versionRemoval) ? "keep" : "version"
   return failing(report, ["staleDeleteRefused", "rightDeleteAccepted"]) ? "keep" : "if-match"
 }
 
