@@ -3,16 +3,17 @@
 import { z } from "zod/mini"
 import type { BucketsContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
-import { isOver } from "../shared/objects/attempt.ts"
+import { isOver, type Tried } from "../shared/objects/attempt.ts"
 import { noteSweep } from "../shared/objects/sweeps.ts"
 import { finishBegun } from "../shared/objects/begun.ts"
 import { sweepPage } from "../shared/objects/sweeping.ts"
 import { encodeCursor, parseCursor } from "../shared/runtime/cursor.ts"
-import { job, jobInput, summarize } from "../shared/runtime/job.ts"
+import { job, jobInput, summarize, type JobResult } from "../shared/runtime/job.ts"
 
-/** Costs one or two LISTs a page, and one ranged GET for each object. The last page of a sweep that has no prefix also finishes
- *  what was begun in the bucket (a LIST of the state, and a GET for each sealing that is under way anywhere), and notes the sweep
- *  as finished, with the counts of all of its pages. */
+/** Costs one or two LISTs a page, and one ranged GET for each object. Behind the last page a sweep that has no prefix
+ *  also finishes what was begun in the bucket, page by page (a LIST of the state, and a GET for each sealing that is under way or
+ *  kept anywhere), and is noted as finished, with the counts of all of its pages; not so where an object could neither be sealed
+ *  nor noted as parked: only another sweep comes back to that. */
 export const encryptBucket = job({
   name: "encrypt-bucket",
   input: jobInput(z.strictObject({
@@ -23,23 +24,37 @@ export const encryptBucket = job({
   })),
   async run({ bucket, prefix = "", cursor, modifiedSince }, context: BucketsContext, signal) {
     const from = cursor === undefined
-      ? begin(context.clock(), [bucket, prefix], modifiedSince) : demandSame(parseCursor(cursor, position), [bucket, prefix])
+      ? begin(context.clock(), [bucket, prefix], modifiedSince) : demandSame(parseCursor(cursor, position), [bucket, prefix], context.clock())
+    if (from.begun !== undefined) return finish(context, from, from.begun, signal)
     const page = await sweepPage(context, { bucket, prefix, after: keyIn(from.after), modifiedSince: from.since }, signal)
     if (!page) return { done: false, cursor: encoded(from), counts: {}, items: [] }
     const result = summarize(page.items, isOver)
-    const sums = { objects: from.objects + page.items.length, counts: added(from.counts, result.counts) }
-    if (page.next !== undefined) return { ...result, done: false, cursor: encoded({ ...from, ...sums, after: base64url(page.next) }) }
-    if (prefix !== "") return result
-    const begun = await finishBegun(context, bucket, from.started, signal)
-    if (!begun) return { ...result, done: false, cursor: encoded(from) }
-    await noteSweep(context.state, bucket, { ...sums, started: from.started, modifiedSince: from.since }, context.clock())
-    return summarize([...page.items, ...begun], isOver)
+    const at = { ...from, objects: from.objects + page.items.length, counts: added(from.counts, result.counts) }
+    if (page.next !== undefined) return { ...result, done: false, cursor: encoded({ ...at, after: base64url(page.next) }) }
+    return prefix === "" ? finish(context, at, "", signal, page.items) : result
   },
 })
+
+/** One page of what was begun in the bucket, behind the pages of objects; behind the last one the sweep has ended. `met`: what
+ *  this run has met before. */
+async function finish(
+  context: BucketsContext, at: Position, begun: string, signal: AbortSignal, met: readonly Tried[] = [],
+): Promise<JobResult> {
+  const { place: [bucket], started, since, objects, counts } = at
+  const page = await finishBegun(context, { bucket, after: begun, since: started }, signal)
+  const result = summarize([...met, ...page?.items ?? []], isOver)
+  const next = page ? page.next : begun
+  if (next !== undefined) return { ...result, done: false, cursor: encoded({ ...at, begun: next }) }
+  if (counts["failed"]) context.log.error("a sweep is not noted as finished: objects failed", { bucket, failed: counts["failed"] })
+  else await noteSweep(context.state, bucket, { objects, counts, started, modifiedSince: since }, context.clock())
+  return result
+}
 
 const position = z.strictObject({
   /** The key behind which to go on, in base64url: JSON would make six bytes of some. */
   after: z.exactOptional(z.string().check(z.maxLength(1_366))),
+  /** All objects have been met: the path behind which to go on with what was begun, empty at first. */
+  begun: z.exactOptional(z.string().check(z.maxLength(128))),
   /** What is swept, bucket and prefix, and since when modified; no page of a sweep may be of another one. */
   place: z.tuple([z.string(), z.string()]), since: z.exactOptional(z.number()),
   /** When it began, and what it has met so far. */
@@ -52,8 +67,8 @@ function begin(started: number, place: Position["place"], since: string | undefi
   return { started, place, objects: 0, counts: {}, ...(since === undefined ? {} : { since: Date.parse(since) }) }
 }
 
-function demandSame(at: Position, place: Position["place"]): Position {
-  if (at.place.every((part, index) => part === place[index])) return at
+function demandSame(at: Position, place: Position["place"], now: number): Position {
+  if (at.place.every((part, index) => part === place[index]) && at.started <= now) return at
   throw new Failure("bad-field", "the cursor is of a sweep of another place; begin without one")
 }
 

@@ -5,7 +5,7 @@ import { retryParked } from "../functions/retry-parked.ts"
 import { Failure } from "../shared/errors.ts"
 import { parkedAt } from "../shared/objects/parking.ts"
 import { finishedSweep, noteSweep, plannedSweep } from "../shared/objects/sweeps.ts"
-import type { GetOptions, ListOptions, ObjectRef, Store } from "../shared/ports.ts"
+import type { GetOptions, ListOptions, ObjectRef, Parser, Store } from "../shared/ports.ts"
 import { patterned } from "./bytes.ts"
 import { contextOf, countsOf, isSealed, never, pathsOf, runs } from "./job-fixtures.ts"
 import { counted } from "./key-fixtures.ts"
@@ -59,7 +59,7 @@ describe("encrypt-bucket", () => {
   it("an authorization is created: what was parked for it is sealed within one sweep", async () => {
     await upload("a")
     await world.policies.delete("acc1", world.grant.id)
-    expect((await page()).items).toEqual([{ ...world.ref("a"), outcome: "parked", reason: "not-authorized" }])
+    expect((await page()).items).toEqual([{ ...world.ref("a"), outcome: "parked", reason: "not-authorized", missing: expect.objectContaining({ type: "authorization" }) }])
     expect(await noteOn("a")).toMatchObject({ reason: "not-authorized", missing: { type: "authorization" } })
     await world.policies.create("acc1", world.authorization(), "IBMid-owner")
     expect((await page()).counts).toEqual({ sealed: 1 })
@@ -77,7 +77,10 @@ describe("encrypt-bucket", () => {
     await world.store.put(world.ref("format-2"), Buffer.from("bucketseal/2\nx"))
     const state = { ...world.state, create: (path: string, value: unknown) =>
       (path.startsWith("parked") ? Promise.reject(new Failure("unavailable", "no answer")) : world.state.create(path, value)) }
-    expect((await page({}, { state })).counts).toEqual({ sealed: 2, failed: 1 })
+    expect(await page({}, { state })).toMatchObject({ done: true, counts: { sealed: 2, failed: 1 } })
+    expect(await finished()).toBeUndefined() // so the next sweep goes over it again
+    await page()
+    expect(await finished()).toMatchObject({ full: true, counts: { "already-sealed": 2, parked: 1 } })
   })
 
   it("costs one LIST a page and one GET for each object that is sealed already; what is not registered costs nothing more", async () => {
@@ -164,6 +167,57 @@ describe("encrypt-bucket", () => {
     expect(await finished()).toMatchObject({ full: true, objects: 20 })
   })
 
+  describe("what was begun and is left", () => {
+    const LEFT = 2_001
+    const paths = Array.from({ length: LEFT }, (_, n) => `progress/${String(n).padStart(64, "0")}.json`)
+    const begun = (n: number) => ({
+      bucket: world.bucket, key: `gone ${n}`, holder: "dead", until: 0, source: { etag: "x", size: 1, lastModified: 1 },
+      plaintextSize: 1, target: { bucket: world.bucket }, dek: "none", salt: "", mac: "", kept: n % 1_000 !== 0,
+    })
+    /** A state with so many of them; `read` gets each number that is read. */
+    const stateWith = (read: (n: number) => void) => ({ ...world.state,
+      async list(prefix: string, options: { startAfter?: string; limit?: number } = {}) {
+        if (prefix !== "progress/") return world.state.list(prefix, options)
+        const { startAfter = "", limit = 1_000 } = options
+        const rest = paths.filter((path) => path > startAfter)
+        return { paths: rest.slice(0, limit), more: rest.length > limit }
+      },
+      async read<T>(path: string, parser: Parser<T>) {
+        const n = paths.indexOf(path)
+        if (n < 0) return world.state.read(path, parser)
+        read(n)
+        return { value: parser.parse(begun(n)), etag: "x" }
+      },
+    })
+
+    it("is gone over by at most 1,000 a run, each once, behind the objects", async () => {
+      await upload("a")
+      const read = new Set<number>()
+      const store = counted(world.store)
+      const reads: number[] = []
+      const results = await runs(async (cursor) => {
+        const result = await page(cursor, { store, state: stateWith((n) => read.add(n)) })
+        reads.push(read.size)
+        return result
+      })
+      expect([reads, results.map(({ done }) => done)]).toEqual([[1_000, 2_000, LEFT], [false, false, true]])
+      expect([store.calls["list"], countsOf(results)]).toEqual([1, { sealed: 1, gone: 3 }])
+      expect(await finished()).toMatchObject({ objects: 1, counts: { sealed: 1 } })
+    })
+
+    it("is gone on with where the signal stopped it, and the objects are not met again", async () => {
+      await upload("a")
+      const late = new AbortController()
+      setMaxListeners(100, late.signal)
+      let reads = 0
+      const store = counted(world.store)
+      const stopped = await page({}, { store, state: stateWith(() => void (++reads === 500 && late.abort())) }, late.signal)
+      expect(stopped).toMatchObject({ done: false, counts: { sealed: 1 } })
+      const rest = await runs((cursor) => page({ cursor: stopped.cursor ?? "", ...cursor }, { store, state: stateWith(() => reads++) }))
+      expect([rest.length, countsOf(rest), reads, store.calls["list"]]).toEqual([3, { gone: 3 }, 500 + LEFT, 1])
+    })
+  })
+
   it("its cursor fits, whatever the key, and is of this place only", async () => {
     const keys = ["\u0001", "é"].map((one) => one.repeat(Math.floor(1_024 / Buffer.byteLength(one))))
     await upload(...keys, "\u{10ffff}")
@@ -239,5 +293,17 @@ describe("what is swept next", () => {
     expect([await finishedSweep(state, "b"), await finishedSweep(state, "c")]).toEqual([before, undefined])
     await note(last + DAY, last)
     expect((await finishedSweep(state, "b"))?.started).toBe(new Date(last + DAY).toISOString())
+  })
+
+  it("a sweep that is to begin yet is none: a cursor that says so is refused, and a note of one keeps no sweep from being made", async () => {
+    const harness = await localHarness()
+    const world = await makeWorld(harness.store, await harness.bucket())
+    const { bucket } = world
+    const forged = Buffer.from(JSON.stringify({ place: [bucket, ""], started: world.clock() + 1, objects: 0, counts: {} })).toString("base64url")
+    await expect(encryptBucket.run({ bucket, cursor: forged }, contextOf(world), never)).rejects.toMatchObject({ code: "bad-field" })
+    const started = new Date(world.clock() + 10 * 365 * 86_400_000).toISOString()
+    const note = { started, finished: started, full: true, lastFull: { started, finished: started }, objects: 0, counts: {} }
+    expect(plannedSweep(bucket, note, world.clock())).toEqual({ bucket })
+    await harness.close()
   })
 })

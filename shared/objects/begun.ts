@@ -8,27 +8,34 @@ import { progressParser, type Progress } from "./progress.ts"
 
 const ROOT = "progress/"
 const AT_ONCE = 8
+const PAGE = 1_000 // as many as a page of a sweep looks at
 
-/** Goes on with, or ends, every sealing of the bucket whose lease is over, and gives what became of the objects; those that are
- *  kept where they are stay. What has been uploaded instead settles from `since` (milliseconds since the epoch). `undefined` where the
- *  signal stopped it. */
+/** Where a page of what was begun anywhere starts, and what of it is of interest. */
+export interface BegunPage {
+  readonly bucket: string
+  /** The path behind which it starts; empty: the first. */
+  readonly after: string
+  /** What was uploaded instead settles from then (milliseconds since the epoch). */
+  readonly since: number
+}
+
+/** Looks at one page of at most 1,000 sealings; goes on with, or ends, those of the bucket whose lease is over, and gives what
+ *  became of the objects, and the path that it ended with where there are more. Those that are kept where they are stay.
+ *  `undefined` where the signal stopped it: the page is to be done again. */
 export async function finishBegun(
-  tries: Tries, bucket: string, since: number, signal: AbortSignal,
-): Promise<readonly Tried[] | undefined> {
+  tries: Tries, { bucket, after, since }: BegunPage, signal: AbortSignal,
+): Promise<{ readonly items: readonly Tried[]; readonly next?: string } | undefined> {
   const items: Tried[] = []
-  for (let startAfter: string | undefined, more = true; more; ) {
-    const page = await tries.state.list(ROOT, startAfter === undefined ? {} : { startAfter })
-    await inLanes(page.paths, AT_ONCE, async (path) => {
-      if (signal.aborted) return
-      const document = await readDocument(tries, path)
-      const isLeft = document?.bucket === bucket && !document.kept && document.until <= tries.sealer.clock()
-      if (isLeft) items.push(await finish(tries, document, since, signal))
-    })
-    if (signal.aborted) return undefined
-    startAfter = page.paths.at(-1)
-    more = page.more && startAfter !== undefined
-  }
-  return items
+  const { paths, more } = await tries.state.list(ROOT, { limit: PAGE, ...(after === "" ? {} : { startAfter: after }) })
+  await inLanes(paths, AT_ONCE, async (path) => {
+    if (signal.aborted) return
+    const document = await readDocument(tries, path)
+    const isLeft = document?.bucket === bucket && !document.kept && document.until <= tries.sealer.clock()
+    if (isLeft) items.push(await finish(tries, document, since, signal))
+  })
+  if (signal.aborted) return undefined
+  const next = more ? paths.at(-1) : undefined
+  return { items, ...(next === undefined ? {} : { next }) }
 }
 
 /** One that can't be read is the census' to report: it must not be in the way of the others. */

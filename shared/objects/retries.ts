@@ -47,7 +47,8 @@ async function tryAgain(
 ): Promise<Tried> {
   const { state, sealer } = retries
   const tried = await sealOrPark(retries, { bucket, key }, { uploaded, begun: true }, signal)
-  const now = tried.outcome === "not-settled" && tried.due ? await parkSettling(retries, tried, Date.parse(tried.due)) : tried
+  const hasToSettle = tried.outcome === "not-settled" && tried.due !== undefined
+  const now = hasToSettle ? await parkSettling(retries, { bucket, key }, Date.parse(tried.due)) : tried
   sealer.log.info("went back to a parked object", { ...now })
   if (isOver(now)) await unpark(state, entry)
   else if (now.outcome !== "busy" && await behindEntry(state, entry) === "stale") await state.remove(entry.path)

@@ -45,7 +45,8 @@ export async function finishedSweep(state: StateStore, bucket: string): Promise<
 /** The sweep that is due, or `undefined` where the last one is less than a day old. Every day what LIST shows modified since a
  *  day before the last finished one began; every 30 days everything, as a store may date an object earlier than it came: AWS
  *  gives a multipart upload the time at which it was begun. */
-export function plannedSweep(bucket: string, last: FinishedSweep | undefined, now: number): PlannedSweep | undefined {
+export function plannedSweep(bucket: string, noted: FinishedSweep | undefined, now: number): PlannedSweep | undefined {
+  const last = believed(noted, now)
   if (!last?.lastFull || Date.parse(last.lastFull.started) <= now - MONTH) return { bucket }
   const started = Date.parse(last.started)
   return started > now - DAY ? undefined : { bucket, modifiedSince: new Date(started - DAY).toISOString() }
@@ -56,7 +57,7 @@ export function plannedSweep(bucket: string, last: FinishedSweep | undefined, no
 export async function noteSweep(state: StateStore, bucket: string, ended: EndedSweep, now: number): Promise<void> {
   const { started, modifiedSince, objects, counts } = ended
   const present = await state.read(sweepPath(bucket), sweep)
-  const before = present?.value
+  const before = believed(present?.value, now)
   const isFull = modifiedSince === undefined
   const hasGap = !isFull && (!before || modifiedSince > Date.parse(before.started))
   if (hasGap || (before && Date.parse(before.started) > started)) return
@@ -65,5 +66,9 @@ export async function noteSweep(state: StateStore, bucket: string, ended: EndedS
   const note: FinishedSweep = { ...times, full: isFull, ...(lastFull ? { lastFull } : {}), objects, counts }
   await (present ? state.replace(sweepPath(bucket), note, present.etag) : state.create(sweepPath(bucket), note))
 }
+
+/** A note of a sweep that is to begin yet was written by a clock that was wrong, and is none. */
+const believed = (note: FinishedSweep | undefined, now: number): FinishedSweep | undefined =>
+  (note && Date.parse(note.started) <= now ? note : undefined)
 
 const sweepPath = (bucket: string): string => `sweeps/${bucket}.json`
