@@ -27,3 +27,6 @@ export type ParkReason =
   | "moved" | "unknown-data-key" | "unknown-format" | "damaged-or-forged" | "store-forbids" | "store-refuses"
   | "condition-misbehaves" | "stored-bytes-differ" | "keeps-changing"
   | "too-large-for-store" | "unfinished" | "destination-not-registered" | "cannot-resume" | "settling" | "failed"
+
+/** Parked for this reason. */
+export const parkedAs = (reason: ParkReason): Parked => ({ outcome: "parked", reason })
