@@ -1,9 +1,11 @@
 /** `bucketseal census`: what is in a bucket: sealed, unsealed, left behind; and have mended what is safe to mend. */
-import { census as job, type CensusResult } from "../functions/census.ts"
-import type { CensusItem, CensusSums } from "../shared/objects/census-tally.ts"
+import { census as job } from "../functions/census.ts"
+import type { CensusItem } from "../shared/objects/census-tally.ts"
+import { censusSum, restLines, type AllSums } from "./census-sum.ts"
 import { command, wholeNumber } from "./command.ts"
 import { exits, usageFailure } from "./exit.ts"
 import { cleanUpOnSignals, interrupted } from "./interrupt.ts"
+import { missingLines } from "./missing.ts"
 import { columns, print, type OutputOptions } from "./output.ts"
 import { parseBucketPlace, placeText } from "./place.ts"
 import { withServerContext } from "./server-context.ts"
@@ -37,40 +39,17 @@ async function run(text: string, options: CensusOptions): Promise<void> {
   }
   const input = job.input.parse({ ...parseBucketPlace(text), fix, approval, abortUploadsOlderThan })
   cleanUpOnSignals()
-  const sum = await withServerContext(options, (context) =>
-    takeAll((cursor) => job.run({ ...input, cursor }, context, interrupted)))
-  print(options, sum, linesOf(sum))
-  process.exitCode = sum.left === 0 ? exits.ok : exits.partly
-}
-
-type Sum = Omit<CensusSums, "more">
-
-const MOST_ITEMS = 100 // as many as one run names
-
-/** Calls the job until it is done, and adds up. Throws where it was interrupted. */
-async function takeAll(run: (cursor: string | undefined) => Promise<CensusResult>): Promise<Sum> {
-  const [counts, bytes, fixed, items]: [Numbers, Numbers, Numbers, CensusItem[]] = [{}, {}, {}, []]
-  let left = 0
-  for (let cursor: string | undefined, done = false; !done; ) {
-    const result = await run(cursor)
+  const sum = await withServerContext(options, (context) => censusSum(async (cursor) => {
+    const result = await job.run({ ...input, cursor }, context, interrupted)
     interrupted.throwIfAborted()
-    add(counts, result.counts)
-    add(bytes, result.bytes)
-    add(fixed, result.fixed)
-    left += result.left
-    items.push(...result.items.slice(0, MOST_ITEMS - items.length))
-    ;({ cursor, done } = result)
-  }
-  return { counts, bytes, fixed, left, items }
+    return result
+  }))
+  print(options, sum, linesOf(sum))
+  process.exitCode = sum.left === 0 && sum.ended === undefined ? exits.ok : exits.partly
 }
 
-type Numbers = Record<string, number>
-
-function add(sum: Numbers, more: Readonly<Numbers>): void {
-  for (const [name, number] of Object.entries(more)) sum[name] = (sum[name] ?? 0) + number
-}
-
-function linesOf({ counts, bytes, fixed, left, items }: Sum): string[] {
+function linesOf(sum: AllSums): string[] {
+  const { counts, bytes, fixed, items, ended } = sum
   const rows = Object.entries(counts).sort().map(([kind, count]) => [kind, String(count), `${bytes[kind] ?? 0} bytes`])
   const done = Object.entries(fixed).map(([outcome, count]) => `${count} ${outcome}`).join(", ")
   const history = counts["noncurrent-plain"] ?? 0
@@ -79,8 +58,10 @@ function linesOf({ counts, bytes, fixed, left, items }: Sum): string[] {
     ...(rows.length === 0 ? ["nothing is there"] : columns(rows)),
     ...(done === "" ? [] : [`mended: ${done}`]),
     ...items.map((item) => `  ${itemText(item)}`),
-    ...(left > items.length ? [`  and ${left - items.length} more`] : []),
+    ...restLines(sum),
+    ...missingLines(items),
     ...(history === 0 ? [] : [`Plaintext in ${history} noncurrent versions ${advice}`]),
+    ...(ended === undefined ? [] : [`It ended before all was counted: ${ended}`]),
   ]
 }
 

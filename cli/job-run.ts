@@ -4,6 +4,7 @@ import { isOver } from "../shared/objects/attempt.ts"
 import type { JobItem, JobResult } from "../shared/runtime/job.ts"
 import { exits } from "./exit.ts"
 import { interrupted } from "./interrupt.ts"
+import { missingLines } from "./missing.ts"
 import { placeText } from "./place.ts"
 
 /** All runs of a job together: `items` has the first of what did not end well. */
@@ -36,7 +37,7 @@ export function addedUp(sums: readonly JobSum[]): JobSum {
   return { counts, items: sums.flatMap(({ items }) => items).slice(0, MOST_ITEMS) }
 }
 
-/** What became of how many, and the objects that are not sealed now. */
+/** What became of how many, the objects that are not sealed now, and the authorizations that these lack. */
 export function sumLines({ counts, items }: JobSum): string[] {
   const all = Object.entries(counts).map(([outcome, count]) => `${count} ${outcome}`).join(", ")
   const left = Object.entries(counts).reduce((sum, [outcome, count]) => (isOver({ outcome }) ? sum : sum + count), 0)
@@ -44,6 +45,7 @@ export function sumLines({ counts, items }: JobSum): string[] {
     all === "" ? "nothing to do" : all,
     ...items.map(({ bucket, key, outcome, reason }) => `  ${outcome} ${placeText(bucket, key)}${reason === undefined ? "" : ` (${reason})`}`),
     ...(left > items.length ? [`  and ${left - items.length} more`] : []),
+    ...missingLines(items),
   ]
 }
 

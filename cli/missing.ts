@@ -20,6 +20,12 @@ export function authorizeCommand(authorization: unknown): string | undefined {
   ].join(" ")
 }
 
+/** A line for each authorization that is missing for any of these, with the command that makes it. */
+export function missingLines(items: readonly { readonly missing?: unknown }[]): string[] {
+  const commands = items.flatMap(({ missing: one }) => (one === undefined ? [] : authorizeCommand(one) ?? "bucketseal authorize"))
+  return [...new Set(commands)].map((command) => `an authorization is missing: ${command}`)
+}
+
 /** The same for an authorization in JSON. */
 export function authorizeCommandIn(text: string): string | undefined {
   try {

@@ -2,7 +2,6 @@
 import { encryptObject } from "../functions/encrypt-object.ts"
 import type { LocalContext } from "../local/context.ts"
 import { Failure } from "../shared/errors.ts"
-import { parkedAt } from "../shared/objects/parking.ts"
 import { sealObject } from "../shared/objects/seal.ts"
 import type { SealResult } from "../shared/objects/outcome.ts"
 import type { ObjectRef } from "../shared/ports.ts"
@@ -68,8 +67,7 @@ async function sealOne(context: LocalContext, ref: ObjectRef): Promise<Item> {
   const upload = { ...ref, time: 0 } // so it has settled long ago
   const { items: [item] } = await encryptObject.run({ uploads: [upload] }, context, interrupted)
   if (!item) throw new Error("the job says nothing of an object that it was given")
-  if (item.reason !== "not-authorized") return item
-  return { ...item, missing: (await parkedAt(context.state, ref))?.missing } // the job has just noted it there
+  return item
 }
 
 function linesOf({ bucket, key, outcome, reason, missing }: Item): string[] {

@@ -1,7 +1,8 @@
 /** Endpoint: what a job may do that no registration asks for is approved here, by somebody who may do it himself. */
-import type { ObjectsContext } from "../shared/context.ts"
+import type { Caller, ObjectsContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
 import { bucketCrn, storeCrn } from "../shared/iam/crn.ts"
+import { identities } from "../shared/iam/identities.ts"
 import { approvalRequest, approvals as kept, type Approval, type ApprovalRequest } from "../shared/objects/approvals.ts"
 import { json } from "../shared/runtime/body.ts"
 import { endpoint, type AnyRoute, type Call } from "../shared/runtime/endpoint.ts"
@@ -18,7 +19,7 @@ const create = endpoint({
     const resource = crnOf(context, body.scope.bucket)
     const { allowed } = await context.authority.decide(caller.subject, action, resource)
     if (!allowed) throw new Failure("forbidden", `not allowed: ${action} on ${resource}`)
-    const made = await kept(context.state, context.clock).create(body, caller.subject.iamId)
+    const made = await kept(context.state, context.clock).create(body, await makerOf(caller, context))
     context.log.info("an operation was approved", { ...made })
     return json(201, made)
   },
@@ -43,6 +44,11 @@ const withdraw = endpoint({
 
 /** `POST /approvals`, `GET` and `DELETE /approvals/{id}`. */
 export const approvals: readonly AnyRoute<ObjectsContext>[] = [create, get, withdraw]
+
+/** Who approves it, and whether his identity is one of ours. */
+async function makerOf({ subject: { iamId } }: Caller, { state, clock }: ObjectsContext) {
+  return { by: iamId, isOurs: await identities(state, 0, clock).get(iamId) !== undefined }
+}
 
 /** The bucket that it is about; the whole store for one that isn't there, so that not everybody learns that. */
 async function resourceOf({ params }: Call<unknown>, context: ObjectsContext): Promise<string> {

@@ -3,7 +3,9 @@
 import { z } from "zod/mini"
 import type { BucketsContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
-import { approvals } from "../shared/objects/approvals.ts"
+import { bucketCrn } from "../shared/iam/crn.ts"
+import { identities } from "../shared/iam/identities.ts"
+import { approvalAdvice, approvals, type Approval } from "../shared/objects/approvals.ts"
 import { takeCensus } from "../shared/objects/census.ts"
 import { positionIn, positionValue, type Position } from "../shared/objects/census-position.ts"
 import type { CensusSums } from "../shared/objects/census-tally.ts"
@@ -48,15 +50,25 @@ function cursorOf(next: Position): string {
   return cursor
 }
 
-/** The end of the approval, which is read anew in each run: it may have been withdrawn. */
-async function approvedUntil(wanted: Input, { state, clock }: BucketsContext): Promise<number | undefined> {
+/** The end of the approval, which is read and judged anew in each run: it may have been withdrawn, and its maker's rights. */
+async function approvedUntil(wanted: Input, context: BucketsContext): Promise<number | undefined> {
   const { bucket, prefix, fix, approval: id, abortUploadsOlderThan } = wanted
   if (!fix) {
     if (abortUploadsOlderThan === undefined) return undefined
     throw new Failure("bad-field", "abortUploadsOlderThan goes with fix")
   }
-  if (id === undefined) throw new Failure("forbidden", "fix needs the id of an approval; POST /approvals makes one")
   const wish = { operation: "fix", bucket, prefix, abortUploadsOlderThan } as const
-  const { expires } = await approvals(state, clock).demand(id, wish)
+  if (id === undefined) throw new Failure("forbidden", `fix needs the id of an approval; ${approvalAdvice(wish)}`)
+  const { expires } = await approvals(context.state, context.clock).demand(id, wish, (found) => mayApprove(found, context))
   return Date.parse(expires)
+}
+
+/** Whether an approval's maker may do now what it is about. An identity of ours that was deleted may nothing: its policies stay
+ *  behind. */
+async function mayApprove({ by, isOurs, operation, scope }: Approval, context: BucketsContext): Promise<boolean> {
+  const { settings: { account, storeInstance }, state, clock, authority } = context
+  if (isOurs && await identities(state, 0, clock).get(by) === undefined) return false
+  const crn = /^crn-(.*)$/.exec(by)?.[1] // of a service
+  const subject = { iamId: by, account, ...(crn === undefined ? {} : { crn }) }
+  return (await authority.decide(subject, `bucketseal.objects.${operation}`, bucketCrn(account, storeInstance, scope.bucket))).allowed
 }

@@ -3,8 +3,9 @@ import { createHash } from "node:crypto"
 import type { ObjectsContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
 import { bucketCrn, storeCrn } from "../shared/iam/crn.ts"
+import { demandStillTaken } from "../shared/objects/destinations.ts"
 import { checkedRegistration } from "../shared/objects/register.ts"
-import { registrationRequest, type Registration, type RegistrationRequest } from "../shared/objects/registrations.ts"
+import { registrableBucket, registrationRequest, type Registration, type RegistrationRequest } from "../shared/objects/registrations.ts"
 import { json } from "../shared/runtime/body.ts"
 import { endpoint, type AnyRoute, type Call } from "../shared/runtime/endpoint.ts"
 
@@ -20,6 +21,7 @@ const put = endpoint({
   async run(call: Call<RegistrationRequest>, context: ObjectsContext) {
     const target = { ...targetOf(call), by: call.caller.subject.iamId }
     await checkRightThere(call, context)
+    await checkSources(call, context, call.body)
     const make = await checkedRegistration(context.registrar, target, call.body)
     let status = 201
     const stored = await context.registrations.put(target.bucket, target.prefix, (present) => {
@@ -41,6 +43,14 @@ async function checkRightThere({ body: { mode }, caller }: Call<RegistrationRequ
   if (!allowed) throw new Failure("forbidden", `not allowed: bucketseal.registrations.write on ${destination}`)
 }
 
+/** Where other buckets are sealed into this one, it may not become something else meanwhile. Without `next` it is to be removed. */
+async function checkSources(call: Call<unknown>, { registrations }: ObjectsContext, next?: RegistrationRequest): Promise<void> {
+  const { bucket, prefix } = targetOf(call)
+  const all = await registrations.list()
+  const rest = all.filter((one) => one.bucket === bucket && one.prefix !== prefix)
+  demandStillTaken(all, bucket, next ? [...rest, { ...next, prefix }] : rest)
+}
+
 const get = endpoint({
   method: "GET", path: "/registrations/:bucket", action: "bucketseal.registrations.read", resource: bucketResource,
   maxBody: 0, errors: "own",
@@ -55,9 +65,10 @@ const get = endpoint({
 const remove = endpoint({
   method: "DELETE", path: "/registrations/:bucket", action: "bucketseal.registrations.write", resource: bucketResource,
   maxBody: 0, errors: "own",
-  async run(call, { registrations }: ObjectsContext) {
+  async run(call, context: ObjectsContext) {
     const { bucket, prefix } = targetOf(call)
-    if (!(await registrations.remove(bucket, prefix))) throw notRegistered(bucket, prefix)
+    await checkSources(call, context)
+    if (!(await context. registrations.remove(bucket, prefix))) throw notRegistered(bucket, prefix)
     return new Response(null, { status: 204 })
   },
 })
@@ -80,7 +91,7 @@ function checkCondition(headers: Headers, present: Registration | undefined): vo
 
 function targetOf({ params, query }: Call<unknown>) {
   const bucket = params["bucket"] ?? ""
-  if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(bucket)) throw new Failure("bad-query", "this is no bucket name")
+  if (!registrableBucket.test(bucket)) throw new Failure("bad-query", "this is no bucket name")
   return { bucket, prefix: query.get("prefix") ?? "" }
 }
 

@@ -3,13 +3,13 @@
 import { z } from "zod/mini"
 import type { ObjectsContext } from "../shared/context.ts"
 import { storeCrn } from "../shared/iam/crn.ts"
+import { countPaths, parkedCounts, type Counted } from "../shared/objects/parked-counts.ts"
 import { finishedSweep } from "../shared/objects/sweeps.ts"
 import type { StateStore } from "../shared/ports.ts"
 import { json } from "../shared/runtime/body.ts"
 import { endpoint, type AnyRoute, type Call } from "../shared/runtime/endpoint.ts"
 
-const PAGES = 10 // of at most 1,000 paths each (S3's limit): one request a page
-const NOTES = 200 // notes that are read for their reasons: one request a note
+const BUCKETS = 200 // of which the last sweep is looked at: two requests each
 const AT_ONCE = 16 // of these requests
 
 const show = endpoint({
@@ -17,12 +17,12 @@ const show = endpoint({
   resource: (_: Call<unknown>, { settings }: ObjectsContext) => storeCrn(settings.account, settings.storeInstance),
   async run(_, { state }: ObjectsContext) {
     const [inbox, parked, unreadable, registered] = await Promise.all([
-      count(state, "inbox/"), count(state, "parked/"), count(state, "unreadable-events/"),
-      count(state, "registrations/"),
+      countPaths(state, "inbox/"), parkedCounts(state), countPaths(state, "unreadable-events/"),
+      countPaths(state, "registrations/"),
     ])
     return json(200, {
       inbox: { waiting: inbox.paths.length, ...oldestOf(inbox.paths[0]), ...moreOf(inbox) },
-      parked: { total: parked.paths.length, reasons: await reasonsOf(state, parked.paths), ...moreOf(parked) },
+      parked,
       unreadableEvents: { total: unreadable.paths.length, ...moreOf(unreadable) },
       registrations: { buckets: registered.paths.length, ...moreOf(registered) },
       ...await lastSweepOf(state, registered.paths),
@@ -35,43 +35,12 @@ const show = endpoint({
  *  there are registrations, or were: a document stays, for its root keys, when its last registration is removed. */
 export const status: readonly AnyRoute<ObjectsContext>[] = [show]
 
-interface Counted {
-  readonly paths: readonly string[]
-  readonly more: boolean
-}
-
-async function count(state: StateStore, root: string): Promise<Counted> {
-  const paths: string[] = []
-  let more = true
-  for (let page = 0; more && page < PAGES; page++) {
-    const startAfter = paths.at(-1)
-    const listed = await state.list(root, startAfter === undefined ? {} : { startAfter })
-    paths.push(...listed.paths)
-    more = listed.more && listed.paths.length > 0
-  }
-  return { paths, more }
-}
-
 const moreOf = ({ more }: Counted) => (more ? { more } : {})
 
 /** When the first of the inbox was or is due: its path begins with that, in milliseconds since the epoch. */
 function oldestOf(path: string | undefined): { oldest?: string } {
   const due = Number(/^inbox\/(\d+)-/.exec(path ?? "")?.[1])
   return Number.isNaN(due) ? {} : { oldest: new Date(due).toISOString() }
-}
-
-const note = z.object({ reason: z.string() })
-
-/** How many of the first notes have which reason. One that was taken away meanwhile has none. */
-async function reasonsOf(state: StateStore, paths: readonly string[]): Promise<Record<string, number>> {
-  const counts: Record<string, number> = {}
-  for (let from = 0; from < Math.min(paths.length, NOTES); from += AT_ONCE) {
-    const some = paths.slice(from, Math.min(from + AT_ONCE, NOTES))
-    const notes = await Promise.all(some.map((path) => state.read(path, note)))
-    const reasons = notes.flatMap((one) => (one ? [one.value.reason] : []))
-    for (const reason of reasons) counts[reason] = (counts[reason] ?? 0) + 1
-  }
-  return counts
 }
 
 interface LastSweep {
@@ -81,7 +50,7 @@ interface LastSweep {
 
 /** Looks at the first buckets only, and no further than to one that was never swept. */
 async function lastSweepOf(state: StateStore, registered: readonly string[]): Promise<LastSweep> {
-  const buckets = registered.slice(0, NOTES).map((path) => path.slice("registrations/".length, -".json".length))
+  const buckets = registered.slice(0, BUCKETS).map((path) => path.slice("registrations/".length, -".json".length))
   const partly = registered.length > buckets.length ? { lastSweepOf: buckets.length } : {}
   let oldest: string | undefined
   for (let from = 0; from < buckets.length; from += AT_ONCE) {

@@ -12,7 +12,8 @@ import { registrations, type Registrations } from "./objects/registrations.ts"
 import type { Sealer } from "./objects/seal.ts"
 import type { Authority, Clock, KeyService, Log, StateStore, Store } from "./ports.ts"
 import type { Settings } from "./settings.ts"
-import { PROBE_PREFIX, probe, probeState } from "./store/probe.ts"
+import { PROBE_PREFIX, probe, probeState, type ProbeOptions } from "./store/probe.ts"
+import { removeLeftovers } from "./store/probe-removal.ts"
 import type { ProbeReport } from "./store/probe-report.ts"
 import { stateStore } from "./store/state.ts"
 import { judged } from "./store/store-facts.ts"
@@ -108,19 +109,23 @@ function registrarOf(base: BaseContext, { store, keyService }: ObjectParts, regi
     holdsState: (bucket, prefix) =>
       stateAt?.bucket === bucket && (stateAt.prefix.startsWith(prefix) || prefix.startsWith(stateAt.prefix)),
     registrationsOf: (bucket) => registered.list(bucket),
-    async probe(bucket) {
+    async probe(bucket, signal) {
       const announce = (prefix: string) => base.log.info("probing a bucket by canaries, which are removed again", { bucket, prefix })
-      const report = await probeAndKeep(base, store, bucket, announce)
+      const report = await probeAndKeep(base, store, bucket, { announce, signal })
       return (use) => judged(report, use)
     },
   }
 }
 
-/** Probes a bucket and keeps the report, with its date, as `probes/<bucket>.json`. Throws as `probe`. */
+const LEFT_MS = 3_600_000 // a probe takes seconds: what is older was left by one that was killed
+
+/** Probes a bucket, once what killed probes have left there is removed, and keeps the report, with its date, as
+ *  `probes/<bucket>.json`. Throws as `probe`. */
 export async function probeAndKeep(
-  { state, clock }: Pick<BaseContext, "state" | "clock">, store: Store, bucket: string, announce: (prefix: string) => void,
+  { state, clock }: Pick<BaseContext, "state" | "clock">, store: Store, bucket: string, options: ProbeOptions,
 ): Promise<ProbeReport & { readonly probed: string }> {
-  const report = { ...await probe(store, bucket, { announce }), probed: new Date(clock()).toISOString() }
+  await removeLeftovers(store, { bucket, prefix: PROBE_PREFIX }, clock() - LEFT_MS)
+  const report = { ...await probe(store, bucket, options), probed: new Date(clock()).toISOString() }
   const path = `probes/${bucket}.json`
   const present = await state.read(path, { parse: (value) => value })
   await (present ? state.replace(path, report, present.etag) : state.create(path, report)) // a newer report by another instance stays

@@ -46,7 +46,7 @@ const table = z.strictObject({
   cacheSeconds: z._default(whole(0, 86_400), 300),
   reopen: z._default(flag, true),
   multipartBytes: z._default(whole(5 * 2 ** 20), 512 * 2 ** 20),
-  partsMemory: z._default(whole(1), 32 * 2 ** 20),
+  partsMemory: z._default(whole(1), 16 * 2 ** 20),
   logLevel: z._default(z.enum(["debug", "info", "warn", "error", "silent"]), "info"),
 })
 

@@ -3,6 +3,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { CreateBucketCommand, CreateMultipartUploadCommand, PutObjectCommand } from "@aws-sdk/client-s3"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { censusSum, restLines } from "../cli/census-sum.ts"
+import type { CensusResult } from "../functions/census.ts"
+import { Failure } from "../shared/errors.ts"
+import type { CensusItem } from "../shared/objects/census-tally.ts"
 import { s3ClientOf } from "./api.ts"
 import { bucketseal, type Ran } from "./cli-process.ts"
 import { removeFolder, startStackProcess, type StackProcess } from "./stack-process.ts"
@@ -74,5 +78,46 @@ describe("bucketseal census", () => {
 
   it("a bucket of which nothing is registered is refused", async () => {
     expect(await run("census", "s3://nowhere")).toMatchObject({ code: 1, err: expect.stringContaining("registered") })
+  })
+})
+
+describe("all runs of a census together", () => {
+  const item = (key: string, fix: string): CensusItem => ({ bucket: BUCKET, key, outcome: "plain", bytes: 1, fix })
+  const many = (count: number, fix: string, length = 0) =>
+    Array.from({ length: count }, (_, n) => item(`${n}`.padStart(length, "k"), fix))
+  const result = (items: CensusItem[], left: number, more?: true): CensusResult =>
+    ({ done: true, counts: { plain: items.length }, bytes: {}, fixed: {}, items, left, ...(more ? { more } : {}) })
+  const sumOf = (...results: CensusResult[]) => censusSum(async (cursor = "0") => {
+    const [at, one] = [Number(cursor), results[Number(cursor)]]
+    if (!one) throw new Error("a run behind the last one")
+    return at + 1 < results.length ? { ...one, done: false, cursor: `${at + 1}` } : one
+  })
+
+  it("name what is not well first, however much was mended before", async () => {
+    const sum = await sumOf(result(many(100, "sealed"), 0), result([item("bad", "parked"), ...many(9, "sealed")], 1))
+    expect(sum).toMatchObject({ counts: { plain: 110 }, left: 1, more: true })
+    expect([sum.items.length, sum.items[0]?.key, sum.items[1]?.key]).toEqual([100, "bad", "0"])
+    expect(restLines(sum)).toEqual(["  and more, of which none is unwell: the log names all"])
+  })
+
+  it("say how much more is not well than is named: at most 100 and 64 KiB", async () => {
+    const sum = await sumOf(result(many(80, "parked"), 80), result(many(80, "parked"), 80))
+    expect([sum.items.length, sum.more, restLines(sum)]).toEqual([100, true, ["  and 60 more that are not well"]])
+    const long = await sumOf(result(many(40, "parked", 1_000), 40), result(many(40, "parked", 1_000), 41, true))
+    expect(Buffer.byteLength(JSON.stringify(long.items))).toBeLessThanOrEqual(64 * 1_024)
+    expect([long.items.length > 50, restLines(long)]).toEqual([true, [`  and ${81 - long.items.length} more that are not well`]])
+  })
+
+  it("are given as far as they went where the approval ends in between, and why; not so where it never held", async () => {
+    const refuse = (): Promise<CensusResult> => Promise.reject(new Failure("forbidden", "the approval has expired"))
+    const cut = await censusSum((cursor) => cursor === undefined ? Promise.resolve({ ...result(many(2, "sealed"), 0), done: false, cursor: "1" }) : refuse())
+    expect(cut).toMatchObject({ counts: { plain: 2 }, left: 0, ended: "the approval has expired" })
+    await expect(censusSum(refuse)).rejects.toMatchObject({ code: "forbidden" })
+  })
+
+  it("say that there is more where a run did, and nothing where all is named", async () => {
+    expect((await sumOf(result([], 0, true), result([], 0))).more).toBe(true)
+    const all = await sumOf(result(many(3, "parked"), 3), result(many(3, "sealed"), 0))
+    expect([all.items.length, all.more, restLines(all)]).toEqual([6, undefined, []])
   })
 })

@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { Failure } from "../shared/errors.ts"
+import { identities } from "../shared/iam/identities.ts"
 import { approvals } from "../shared/objects/approvals.ts"
 import { progressPath, type ProgressFields } from "../shared/objects/progress.ts"
+import { PROBE_PREFIX } from "../shared/store/probe.ts"
 import { patterned } from "./bytes.ts"
-import { approve, beginProgress, take, takeAll, uploadsIn, withMethods, type Deviation } from "./census-fixtures.ts"
+import { approve, approver, beginProgress, take, takeAll, uploadsIn, withMethods, type Deviation } from "./census-fixtures.ts"
 import { allStored, overwrite, stored } from "./key-fixtures.ts"
-import { makeWorld, type World } from "./object-fixtures.ts"
+import { ACCOUNT, makeWorld, type World } from "./object-fixtures.ts"
 import { localHarness, stores } from "./stores.ts"
 
 const DAY = 86_400
@@ -231,6 +233,38 @@ describe("census --fix", () => {
     expect(result).toMatchObject({ counts: { plain: 2 }, fixed: { parked: 1, sealed: 1 }, items: [{ key: "k", reason: "settling" }, { key: "put", fix: "sealed" }] })
   })
 
+  it("S6: what replaced the source of a sealing that was left settles from when it is first seen", async () => {
+    const world = await newWorld({ register: { settle: 3_600 } })
+    await beginProgress(world, world.ref("k"), { until: world.clock() - 1 })
+    const store = withMethods(world.store, (inner) => ({
+      async list(...args) { // so that only the progress document leads to it
+        const page = await inner.list(...args)
+        return { ...page, objects: [] }
+      },
+    }))
+    await world.store.put(world.ref("k"), patterned(10))
+    const result = await take(world, { fix: true, approval: await approve(world) }, { store })
+    expect(result).toMatchObject({ counts: { "progress-leftover": 1 }, fixed: { parked: 1 }, items: [{ key: "k", fix: "parked", reason: "settling" }] })
+    expect(await world.stored("k")).toEqual(patterned(10))
+  })
+
+  it("an object whose authorization is missing is named with the one to create", async () => {
+    const world = await newWorld()
+    await world.store.put(world.ref("k"), patterned(10))
+    await world.policies.delete(ACCOUNT, world.grant.id)
+    const { items } = await take(world, { fix: true, approval: await approve(world) })
+    expect(items).toMatchObject([{ fix: "parked", reason: "not-authorized", missing: { type: "authorization" } }])
+  })
+
+  it("S7: an upload of the store's probe is nobody's: it is not looked at, and never aborted", async () => {
+    const world = await newWorld()
+    const uploadId = await begin(world, `${PROBE_PREFIX}x/upload`)
+    const input = await abortAll(world)
+    world.clock.forward(5 * DAY)
+    expect(await take(world, input)).toMatchObject({ counts: { scratch: 1 }, fixed: {}, left: 0, items: [] })
+    expect(await uploadsIn(world)).toEqual([uploadId])
+  })
+
   it("what can't be sealed is noted as parked, and named with the reason", async () => {
     const world = await newWorld()
     await world.store.put(world.ref("k"), patterned(10))
@@ -260,6 +294,30 @@ describe("census --fix", () => {
     const rest = await takeAll(world, { fix: true, approval, cursor: first.cursor }, stopping)
     expect((first.counts["plain"] ?? 0) + (rest.counts["plain"] ?? 0) + (rest.counts["sealed"] ?? 0)).toBe(20)
     expect((await take(world)).counts).toEqual({ sealed: 20 })
+  })
+})
+
+describe("a census whose signal aborts while it seals", () => {
+  it("counts the object at which it stopped in the next run only", async () => {
+    const harness = await localHarness()
+    try {
+      const world = await makeWorld(harness.store, await harness.bucket())
+      for (const key of ["a", "b"]) await world.store.put(world.ref(key), patterned(10))
+      const approval = await approve(world)
+      const controller = new AbortController()
+      const store = withMethods(world.store, (inner) => ({
+        async put(...args) {
+          if (args[0].key !== "b") return inner.put(...args)
+          controller.abort()
+          throw new Error("aborted")
+        },
+      }))
+      const first = await take(world, { fix: true, approval }, { store, signal: controller.signal })
+      expect(first).toMatchObject({ done: false, counts: { plain: 1 }, fixed: { sealed: 1 } })
+      expect(await takeAll(world, { fix: true, approval, cursor: first.cursor })).toMatchObject({ counts: { plain: 1 }, fixed: { sealed: 1 } })
+    } finally {
+      await harness.close()
+    }
   })
 })
 
@@ -426,6 +484,28 @@ describe("an approval for census --fix", () => {
     if (present) await kept.withdraw(present)
     await expect(fix(id, { cursor })).rejects.toMatchObject(refused("withdrawn"))
     expect(await world.stored("b2")).toEqual(patterned(10))
+  })
+
+  it("of somebody whose right was taken since is refused at the next run, and so is one of an identity that is gone", async () => {
+    for (const key of ["d1", "d2"]) await world.store.put(world.ref(key), patterned(10))
+    const [deprived, deleted] = [await approver(world), await approver(world)]
+    const [first, second] = [await approve(world, {}, deprived), await approve(world, {}, deleted)]
+    const { cursor } = await fix(first, { prefix: "d", limit: 1 })
+    expect(await world.policies.delete(ACCOUNT, deprived.policy)).toBe(true)
+    await expect(fix(first, { prefix: "d", cursor })).rejects.toMatchObject(refused(`${deprived.by}, who made it, may not do that any more`))
+    await fix(second, { prefix: "none" })
+    await identities(world.state, 0, world.clock).delete(deleted.by)
+    await expect(fix(second, { prefix: "d" })).rejects.toMatchObject(refused("may not do that any more"))
+    expect(await world.stored("d2")).toEqual(patterned(10))
+  })
+
+  it("of somebody whom another issuer knows, or of a service, holds as long as the policies for him", async () => {
+    const { policy, ...maker } = await approver(world)
+    await identities(world.state, 0, world.clock).delete(maker.by)
+    const id = await approve(world, {}, { ...maker, isOurs: false, policy })
+    await fix(id, { prefix: "none" })
+    await world.policies.delete(ACCOUNT, policy)
+    await expect(fix(id, { prefix: "none" })).rejects.toMatchObject(refused("may not do that any more"))
   })
 
   it("that ends while a run mends ends the mending: the rest is as it was", async () => {

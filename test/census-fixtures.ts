@@ -2,6 +2,8 @@
 import { randomBytes, randomUUID } from "node:crypto"
 import { census, type CensusResult } from "../functions/census.ts"
 import type { BucketsContext } from "../shared/context.ts"
+import { identities } from "../shared/iam/identities.ts"
+import { roleCrn } from "../shared/iam/roles.ts"
 import { approvalRequest, approvals } from "../shared/objects/approvals.ts"
 import { progressPath, signProgress, type ProgressFields } from "../shared/objects/progress.ts"
 import type { ObjectRef, Store } from "../shared/ports.ts"
@@ -49,10 +51,20 @@ function addTo(sums: Record<string, number>, more: Readonly<Record<string, numbe
   for (const [name, number] of Object.entries(more)) sums[name] = (sums[name] ?? 0) + number
 }
 
-/** The id of an approval in this world, by default of all that `fix` may do in its bucket. */
-export async function approve(world: World, request: object = {}): Promise<string> {
+/** Somebody new who may approve, as his identity and his policy say. */
+export async function approver({ state, clock, policies }: World) {
+  const identity = await identities(state, 0, clock).create({ kind: "service-id", name: "approver", description: "", account: ACCOUNT, actsFor: [] })
+  const policy = await policies.create(ACCOUNT, {
+    type: "access", subjects: [{ attributes: [{ name: "iam_id", value: identity.id }] }], roles: [{ role_id: roleCrn("Manager") }],
+    resources: [{ attributes: [{ name: "accountId", value: ACCOUNT }, { name: "serviceName", value: "bucketseal" }] }],
+  }, identity.id)
+  return { by: identity.id, isOurs: true, policy: policy.id }
+}
+
+/** The id of an approval in this world, by default of all that `fix` may do in its bucket, by somebody who may approve it. */
+export async function approve(world: World, request: object = {}, by?: Awaited<ReturnType<typeof approver>>): Promise<string> {
   const wanted = { operation: "fix", scope: { bucket: world.bucket }, ...request }
-  return (await approvals(world.state, world.clock).create(approvalRequest.parse(wanted), "IBMid-owner")).id
+  return (await approvals(world.state, world.clock).create(approvalRequest.parse(wanted), by ?? await approver(world))).id
 }
 
 /** Writes the progress document of a sealing that somebody has begun, signed by its data key, and gives its path. */

@@ -14,7 +14,7 @@ import { localHarness } from "./stores.ts"
 const slow = process.env["SLOW"] === "1"
 const SIZE = 150_000 // several chunks, more than is read at first; one part
 const TWO_PARTS = 8 * 2 ** 20 + 50_000
-const figures = { faults: 0, actions: 0 }
+const figures = { faults: 0, actions: 0, broken: 0 }
 let trials = 0
 
 type Setup = Omit<Trial, "key">
@@ -22,10 +22,12 @@ type Setup = Omit<Trial, "key">
 /** Runs these, and says of each what was not as promised. */
 async function brokenBy(at: SealingWorld, setups: readonly (Setup & { readonly says: string })[]): Promise<readonly string[]> {
   const outcomes = await attemptAll(at, setups.map((setup) => ({ ...setup, key: `trial ${++trials}/` })))
-  return outcomes.flatMap(({ broken, injected }, index) => {
+  const all = outcomes.flatMap(({ broken, injected }, index) => {
     const { says = "", plan } = setups[index] ?? {}
     return [...plan && !injected ? ["the fault did not happen"] : [], ...broken].map((what) => `${says}: ${what}`)
   })
+  figures.broken += all.length
+  return all
 }
 
 async function undisturbed(at: SealingWorld, size: number): Promise<readonly Io[]> {
@@ -86,7 +88,7 @@ describe("faults", () => {
   beforeAll(async () => void (harness = await localHarness()))
   afterAll(async () => {
     await harness.close()
-    console.info(`${figures.faults} faults injected, ${figures.actions} actions of users in the middle of a sealing; lost: 0`)
+    console.info(`${figures.faults} faults injected, ${figures.actions} actions of users in the middle of a sealing; not as promised: ${figures.broken}`)
   })
 
   describe.each(strategies)("local: %s", (strategy) => {

@@ -60,7 +60,7 @@ describe("requests to the host", () => {
           expect([path, await faultOf(response)]).toEqual([path, undefined])
         }
       }
-      for (const random of randoms(tries(100))) {
+      for (const random of randoms(tries(50, 5_000))) {
         const [method, path, body] = pick(random, bodies(pick(random, elsewhere)))
         await world.call(method, path, JSON.stringify(mutated(body, random)))
       }
@@ -106,13 +106,15 @@ describe("another issuer's keys", () => {
 describe("a store's answers", () => {
   const ref = { bucket: "bucket", key: "key" }
   const regions = ["us-south", "attacker.example", "192.0.2.66", "10", "169", "@attacker.example", "a/b", "a#", "a:80", "-", "x".repeat(33), "US-SOUTH", "us-south\u00e9", "localhost", ""]
-  const redirects: readonly Step[] = [301, 307, 308, 302, 400, 403, 503].flatMap((status) => regions.map((region): Step => answer(
+  const answersOf = (statuses: readonly number[]): readonly Step[] => statuses.flatMap((status) => regions.map((region): Step => answer(
     status, `<Error><Code>${status === 400 ? "AuthorizationHeaderMalformed" : "PermanentRedirect"}</Code><Region>${region}</Region><Endpoint>192.0.2.66</Endpoint><Bucket>b</Bucket></Error>`,
     { location: pick(() => 0.5, elsewhere), "x-amz-bucket-region": region.replace(/[^\x21-\x7e]/g, "") || "x", refresh: "0;url=http://192.0.2.66/", "alt-svc": 'h2="192.0.2.66:443"', link: "<http://192.0.2.66/>; rel=canonical" },
   )))
+  const statuses = [301, 307, 308, 302, 400, 403, 503]
+  const few = process.env["SLOW"] ? statuses : [301, 307, 400] // those of which a named region is believed
 
-  it.each(["eu-de", "127", "0", "1"])("that redirect, whatever they name, change no address: configured region %s", async (region) => {
-    for (const redirect of redirects) {
+  it.each([["eu-de", statuses], ["127", few], ["0", few], ["1", few]] as const)("that redirect, whatever they name, change no address: configured region %s", async (region, given) => {
+    for (const redirect of answersOf(given)) {
       const { port, seen } = await scripted(redirect)
       const store = s3Store({
         endpoint: `http://127.0.0.1:${port}`, region, addressing: "path", allowHttp: true,

@@ -58,7 +58,7 @@ const settled = (call: Promise<unknown>): Promise<string> =>
 
 it("by the store itself, under every operation", async () => {
   const counts: Record<string, number> = {}
-  for (const random of randoms(tries(150))) {
+  for (const random of randoms(tries(80, 7_500))) {
     const bucket = random() < 0.6 ? pick(random, ["photos", "versions"]) : name(random)
     const ref = { bucket, key: name(random) }
     const id = pick(random, ids)
@@ -79,7 +79,7 @@ it("by the store itself, under every operation", async () => {
 it("by the S3 endpoint, under every operation and encoding", async () => {
   const counts: Record<string, number> = {}
   const raw = (text: string) => Buffer.from(text).toString("latin1").replace(/[^\x21-\x7e]|[#?]/g, (byte) => `%${byte.charCodeAt(0).toString(16).padStart(2, "0")}`)
-  for (const random of randoms(tries(250))) {
+  for (const random of randoms(tries(150, 12_500))) {
     const encode = pick(random, [encodeURIComponent, raw])
     const bucket = random() < 0.7 ? "photos" : encode(name(random))
     const [id, key] = [encodeURIComponent(pick(random, ids)), encode(name(random))]
@@ -91,7 +91,7 @@ it("by the S3 endpoint, under every operation and encoding", async () => {
     expect([body.includes("not to be read"), status < 500 || status === 501]).toEqual([false, true])
   }
   report("hostile names at the S3 endpoint", counts)
-  expect(counts["200"]).toBeGreaterThan(10)
+  expect(counts["200"]).toBeGreaterThan(5)
   expect(await outside()).toEqual(before)
   expect(endpoint.logged).toEqual([])
 })

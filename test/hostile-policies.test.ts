@@ -37,6 +37,7 @@ beforeAll(async () => {
     ["POST", "/api/v2/keys", newKey({ description: "x", aliasList: ["a"], tags: ["t"], payload: Buffer.alloc(32).toString("base64"), expirationDate: "2999-01-01T00:00:00Z" })],
     ["POST", `/api/v2/keys/${key.id}/actions/wrap`, { plaintext: Buffer.alloc(32).toString("base64"), aad: ["a", "b"] }],
     ["POST", `/api/v2/keys/${key.id}?action=unwrap`, { ciphertext: wrapped.ciphertext, aad: [] }], ["POST", `/api/v2/keys/${key.id}/actions/rewrap`, { ciphertext: wrapped.ciphertext }],
+    ["POST", "/approvals", { operation: "fix", scope: { bucket: "photos", prefix: "a/" }, options: { abortUploadsOlderThan: 86_400 }, expiresIn: 60 }],
     ["POST", `/api/v2/keys/${randomUUID()}/actions/rotate`, { payload: Buffer.alloc(32).toString("base64") }], ["POST", `/api/v2/keys/${randomUUID()}/actions/disable`, {}],
   ]
 })

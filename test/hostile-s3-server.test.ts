@@ -5,7 +5,7 @@ import fc from "fast-check"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { presign } from "../shared/net/sigv4.ts"
 import { parseXml } from "../shared/store/xml.ts"
-import { count, pick, property, randoms, report, SEED, tries } from "./hostile.ts"
+import { count, pick, property, randoms, report, tries } from "./hostile.ts"
 import { mutatedText } from "./mutations.ts"
 import { credentials, head, openEndpoint, region, send, signed, type RawAnswer, type RawRequest, type TestEndpoint } from "./s3-endpoint.ts"
 import { checksumOf, chunkedHeaders, signedRequest, unsignedChunks, unsignedTrailer } from "./s3-framing.ts"
@@ -65,7 +65,7 @@ describe("documents", () => {
     return all
   }
 
-  const RUNS = tries(400)
+  const RUNS = tries(150, 20_000)
   it(`of ${RUNS} that were changed at random, each is taken or refused by an error of S3's`, async () => {
     const counts: Record<string, number> = {}
     for (const random of randoms(RUNS)) {
@@ -138,7 +138,7 @@ describe("targets", () => {
       const answer = await ask({ method, target })
       count(counts, answer.status)
       expect(faultOf(answer, method)).toBeUndefined()
-    }), property(400))
+    }), property(150, 20_000))
     report("hostile S3 targets", counts)
     await expectWell()
   })
@@ -186,7 +186,7 @@ describe("headers", () => {
       const answer = await ask({ method, target, headers, ...body, ...(payload === undefined ? {} : { payload }) })
       count(counts, answer.status)
       expect(faultOf(answer, method)).toBeUndefined()
-    }), property(400))
+    }), property(150, 20_000))
     report("hostile S3 headers", counts)
     expect(Object.keys(counts)).toEqual(expect.arrayContaining(["200", "400", "501"]))
     await expectWell()
@@ -197,7 +197,7 @@ describe("signatures", () => {
   it("changed in any way are refused, and in no way break anything", async () => {
     const counts: Record<string, number> = {}
     const now = Date.now()
-    for (const random of randoms(tries(250))) {
+    for (const random of randoms(tries(100, 12_500))) {
       const raw: RawRequest = { method: "GET", target: "/docs/k", now }
       const headers = signed(endpoint.server, raw).map(([name, value]) => [name, value] as const)
       const chosen = pick(random, ["authorization", "x-amz-date", "x-amz-content-sha256", "host"])
@@ -223,7 +223,7 @@ describe("signatures", () => {
     const options = { region, service: "s3", credentials, now: Date.now(), expires: 600, payloadHash: "UNSIGNED-PAYLOAD" }
     const good = presign({ method: "GET", path: "/docs/k", query: "", headers: [["host", host]] }, options)
     const v2 = `AWSAccessKeyId=${credentials.accessKeyId}&Expires=9999999999&Signature=AAAAAAAAAAAAAAAAAAAAAAAAAAA%3D`
-    for (const random of randoms(tries(250))) {
+    for (const random of randoms(tries(100, 12_500))) {
       const changed = mutatedText(random() < 0.7 ? good : v2, random).replace(/[^\x21-\x7e]/g, "%").replaceAll("#", "").slice(0, 8_000)
       if (changed === good) continue
       const answer = await ask({ method: "GET", target: `/docs/k?${changed}`, credentials: undefined })
@@ -358,7 +358,7 @@ describe("raw bytes", () => {
     expect((await ask({ method: "GET", target: "/raw/bytes" })).body).toBe("hello, world")
   })
 
-  const RUNS = tries(400)
+  const RUNS = tries(150, 20_000)
   it(`of ${RUNS} requests with bytes changed at random, each is answered as HTTP is, or cut`, async () => {
     const counts: Record<string, number> = {}
     const signedChunks = Buffer.concat(signedRequest(endpoint.server, Buffer.from("hello, world"), { "x-amz-checksum-crc32": checksumOf("crc32", Buffer.from("hello, world")) }))
@@ -374,6 +374,4 @@ describe("raw bytes", () => {
     expect(Object.keys(counts)).toEqual(expect.arrayContaining(["400", "403"]))
     await expectWell()
   }, 600_000)
-
-  it("says the seed by which all of this can be had again", () => expect(Number.isInteger(SEED)).toBe(true))
 })

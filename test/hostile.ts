@@ -2,13 +2,13 @@
 import { seeded } from "./mutations.ts"
 
 /** The same in every run unless `HOSTILE_SEED` names another; a failing test says it. */
-export const SEED = Number(process.env["HOSTILE_SEED"] ?? 20_261_124)
+const SEED = Number(process.env["HOSTILE_SEED"] ?? 20_261_124)
 
 /** `few`, or `many` in the slow run. */
 export const tries = (few: number, many = few * 50): number => process.env["SLOW"] ? many : few
 
 /** How a property of fast-check runs: so often, from the common seed. */
-export const property = (few: number) => ({ numRuns: tries(few), seed: SEED })
+export const property = (few: number, many?: number) => ({ numRuns: tries(few, many), seed: SEED })
 
 /** Randomness for each try, by the common seed and the try's number. */
 export function* randoms(count: number): Generator<() => number, void> {

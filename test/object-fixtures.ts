@@ -69,7 +69,8 @@ export async function makeWorld(store: Store, bucket: string, options: WorldOpti
     const parsed = registrationRequest.parse({
       rootKey: rootKey.crn, source: bucketCrn(ACCOUNT, STORE_INSTANCE, name), settle: 0, otherRegion: true, ...request,
     })
-    return registered.put(name, prefix, await checkedRegistration(registrar, { bucket: name, prefix, by: OWNER.iamId }, parsed))
+    const remembering = { ...registrar, probe: (one: string) => knownJudgement(store, one) }
+    return registered.put(name, prefix, await checkedRegistration(remembering, { bucket: name, prefix, by: OWNER.iamId }, parsed))
   }
   await register(bucket, options.register)
 
@@ -89,6 +90,18 @@ export async function makeWorld(store: Store, bucket: string, options: WorldOpti
       return opened && collect(opened.read(from ?? 0, to ?? opened.size - 1))
     },
   }
+}
+
+const judgements = new WeakMap<Store, Map<string, ReturnType<Registrar["probe"]>>>()
+
+/** What a probe says of a bucket; buckets of one store that are set alike are probed once, as each probe is many requests. */
+async function knownJudgement(store: Store, bucket: string): ReturnType<Registrar["probe"]> {
+  const known = judgements.get(store) ?? new Map<string, ReturnType<Registrar["probe"]>>()
+  judgements.set(store, known)
+  const settings = JSON.stringify(await store.bucketSettings(bucket))
+  const judgement = known.get(settings) ?? probe(store, bucket).then((report) => (use) => judged(report, use))
+  known.set(settings, judgement)
+  return judgement
 }
 
 /** cloud-object-storage → kms, Reader, in the test account. */

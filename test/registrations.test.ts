@@ -171,6 +171,64 @@ describe("registering a bucket to be sealed into another one", () => {
     expect(await told(into(vault, "in/", {}, { bucketSettings }))).toEqual(["unsafe-store", expect.stringContaining("plaintext could not be removed")])
   })
 
+  it.each([
+    ["an address", { destination: "s3://vault" }, "mode.destination: must be the name of a bucket alone, without s3://"],
+    ["no bucket's name", { destination: "Vault_1" }, "mode.destination: must be the name of a bucket alone, without s3://"],
+    ["another word", "inplace", 'mode: must be "in-place", "vault" or {"destination": "the name of another bucket"}'],
+  ])("a mode that is none is refused, and the answer says what it must be (%s)", async (_, mode, message) => {
+    const authenticate = async () => ({ subject: { iamId: "IBMid-caller", account: ACCOUNT }, subjectType: "user" as const })
+    const ask = answer(registrationRoutes, { ...contextOf(world), authority: { decide: async () => ({ allowed: true }) }, authenticate })
+    const body = JSON.stringify({ rootKey: world.rootKey.crn, source: world.registrar.sourceOf(world.bucket), mode })
+    const response = await ask(new Request(`http://here/registrations/${world.bucket}`, { method: "PUT", body, headers: { authorization: "Bearer x" } }))
+    expect([response.status, await response.json()]).toMatchObject([400, { resources: [{ errorMsg: `Bad Request: ${message}` }] }])
+  })
+
+  describe("that another bucket is sealed into", () => {
+    const authority: Authority = { decide: async (subject, ...rest) => subject.crn === undefined ? { allowed: true } : world.sealer.authority.decide(subject, ...rest) }
+    const authenticate = async () => ({ subject: { iamId: "IBMid-caller", account: ACCOUNT }, subjectType: "user" as const })
+    const ask = async (method: string, bucket: string, prefix: string, change?: object) => {
+      const body = change && JSON.stringify({ rootKey: world.rootKey.crn, source: world.registrar.sourceOf(bucket), settle: 0, ...change })
+      const handle = answer(registrationRoutes, { ...contextOf(world), authority, authenticate })
+      const response = await handle(new Request(`http://here/registrations/${bucket}?prefix=${prefix}`, { method, headers: { authorization: "Bearer x" }, ...(body ? { body } : {}) }))
+      return [response.status, await response.text()]
+    }
+    let target: string
+    let third: string
+    beforeAll(async () => {
+      ;[target, third] = [await harness.bucket(), await harness.bucket()]
+      await world.register(target, { mode: "vault" })
+      await world.register(third, { mode: "vault" })
+      await world.register(world.bucket, { mode: { destination: target } }, "to/")
+    })
+
+    const harmful: readonly (readonly [what: string, method: string, prefix: string, change: () => object | undefined])[] = [
+      ["be given a destination of its own", "PUT", "", () => ({ mode: { destination: third } })],
+      ["be disabled", "PUT", "", () => ({ enabled: false })],
+      ["lose its registration", "DELETE", "", () => undefined],
+      ["be sealed into yet another one for a part of that", "PUT", "to/part/", () => ({ mode: { destination: third } })],
+    ]
+    it.each(harmful)("may not %s, and the error says which bucket that is", async (_, method, prefix, change) => {
+      const before = await world.registrations.list(target)
+      expect(await ask(method, target, prefix, change())).toEqual([409, expect.stringContaining(`bucket ${world.bucket} with prefix to/ is sealed into this one`)])
+      expect(await world.registrations.list(target)).toEqual(before)
+    })
+
+    it("may be sealed in place, and become anything for what nothing is sealed into", async () => {
+      expect((await ask("PUT", target, "", { mode: "in-place" }))[0]).toBe(200)
+      expect((await ask("PUT", target, "", { mode: "vault" }))[0]).toBe(200)
+      expect((await ask("PUT", target, "away/", { mode: { destination: third } }))[0]).toBe(201)
+      expect((await ask("DELETE", target, "away/"))[0]).toBe(204)
+      await world.register(target, { mode: "vault" }, "to/part/")
+      expect((await ask("DELETE", target, "to/part/"))[0]).toBe(204)
+    })
+
+    it("may become anything once nothing enabled is sealed into it any more", async () => {
+      expect((await ask("PUT", world.bucket, "to/", { enabled: false }))[0]).toBe(200)
+      expect((await ask("PUT", target, "", { enabled: false }))[0]).toBe(200)
+      expect((await ask("DELETE", target, ""))[0]).toBe(204)
+    })
+  })
+
   it.each([[true, 201], [false, 403]] as const)("takes the right to write registrations of both buckets (of the destination: %s)", async (may, status) => {
     const destination = world.registrar.sourceOf(vault)
     const authority: Authority = {

@@ -42,6 +42,8 @@ const approval = z.object({
   expires: z.string(),
   /** Who approved it. */
   by: z.string(),
+  /** He is an identity of this deployment, so that it is known here whether he still is; not so another issuer's, nor a service. */
+  isOurs: z._default(z.boolean(), true),
   created: z.string(),
 })
 
@@ -67,11 +69,11 @@ export function approvals(state: StateStore, clock: () => number) {
     /** The approval with this id, expired or not; `undefined` if there is none. */
     read,
     /** Writes one, by somebody who may do what it is about: that is for the caller of this to have decided. */
-    async create(request: ApprovalRequest, by: string): Promise<Approval> {
+    async create(request: ApprovalRequest, { by, isOurs }: Pick<Approval, "by" | "isOurs">): Promise<Approval> {
       const { expiresIn, ...wanted } = request
       const now = clock()
       const made: Approval = {
-        id: randomUUID(), ...wanted, by,
+        id: randomUUID(), ...wanted, by, isOurs,
         created: new Date(now).toISOString(), expires: new Date(now + expiresIn * 1_000).toISOString(),
       }
       const done = await state.create(`approvals/${made.id}.json`, made)
@@ -82,18 +84,24 @@ export function approvals(state: StateStore, clock: () => number) {
     async withdraw({ id }: Approval): Promise<void> {
       await state.remove(`approvals/${id}.json`)
     },
-    /** The approval, read now, if it covers all of the wish. Throws `forbidden`, saying what it does not cover. */
-    async demand(id: string, wish: ApprovalWish): Promise<Approval> {
+    /** The approval, read now, if it covers all of the wish, and `mayApprove` says that whoever made it could do so now. Throws
+     *  `forbidden`, saying what it does not cover, or that its maker may not approve it any more. */
+    async demand(id: string, wish: ApprovalWish, mayApprove: (found: Approval) => Promise<boolean>): Promise<Approval> {
       const found = await read(id)
-      if (!found) throw new Failure("forbidden", `there is no approval with this id, or it was withdrawn; ${advice}`)
-      const lacking = lackOf(found, wish, clock())
+      if (!found) throw refused("there is no approval with this id, or it was withdrawn", wish)
+      const lacking = lackOf(found, wish, clock()) ?? (await mayApprove(found) ? undefined : `is void: ${found.by}, who made it, may not do that any more`)
       if (lacking === undefined) return found
-      throw new Failure("forbidden", `the approval ${id} ${lacking}; ${advice}`)
+      throw refused(`the approval ${id} ${lacking}`, wish)
     },
   }
 }
 
-const advice = "POST /approvals makes one"
+/** How an approval for this comes about. */
+export function approvalAdvice({ bucket, prefix, operation }: ApprovalWish): string {
+  return `bucketseal approve ${operation} s3://${bucket}${prefix === "" ? "" : `/${prefix}`} makes one`
+}
+
+const refused = (why: string, wish: ApprovalWish) => new Failure("forbidden", `${why}; ${approvalAdvice(wish)}`)
 
 /** What the approval does not cover, in words. */
 function lackOf(approved: Approval, wish: ApprovalWish, now: number): string | undefined {

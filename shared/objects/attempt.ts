@@ -59,7 +59,7 @@ async function sealOrFail(sealer: Sealer, ref: ObjectRef, hint: SealHint, signal
 }
 
 const reasonOf = (result: SealResult) => ("reason" in result ? { reason: result.reason } : {})
-const missingOf = (result: SealResult) => ("missing" in result && result.missing ? { missing: result.missing } : {})
+const missingOf = (result: SealResult) => ("missing" in result ? { missing: result.missing } : {})
 
 function dueOf(result: SealResult): { due?: string } {
   if (result.outcome === "not-settled") return { due: new Date(result.due).toISOString() }

@@ -1,5 +1,6 @@
 /** What a census found, summed up: how many of each kind and how many bytes, and by name what is not well. */
-import type { Log } from "../ports.ts"
+import type { Log, MissingAuthorization } from "../ports.ts"
+import { censusList, isLeft } from "./census-list.ts"
 import type { Kind } from "./sealed.ts"
 
 /** What the current object or a version, an upload, or a progress document turns out to be. */
@@ -32,6 +33,8 @@ export interface Finding {
 export interface Mended {
   readonly outcome: string
   readonly reason?: string
+  /** The authorization to create, where that is what is missing. */
+  readonly missing?: MissingAuthorization
 }
 
 /** One line of the list. `outcome` is the kind; `fix` what was done about it. */
@@ -46,6 +49,7 @@ export interface CensusItem {
   readonly since?: string
   readonly reason?: string
   readonly fix?: string
+  readonly missing?: MissingAuthorization
 }
 
 /** All of it. `counts` and `bytes` by kind, `fixed` by outcome, and `left` are complete; the list holds at most
@@ -60,9 +64,6 @@ export interface CensusSums {
   readonly more?: true
 }
 
-const MOST_ITEMS = 100 // S19: a composition's state holds 256 KiB in all, and a key alone may have 1,024 bytes
-const MOST_BYTES = 64 * 1_024
-const endsWell: ReadonlySet<string> = new Set(["sealed", "already-sealed", "aborted", "removed", "gone"])
 const isWell: ReadonlySet<CensusKind> = new Set<CensusKind>([
   "sealed", "sealed-unverified", "directory-marker", "not-registered", "scratch", "noncurrent-sealed",
   "noncurrent-sealed-unverified", "noncurrent-directory-marker", "delete-marker", "upload-live", "progress-live",
@@ -74,7 +75,7 @@ export function tally(bucket: string, log: Log) {
   const counts: Record<string, number> = {}
   const bytes: Record<string, number> = {}
   const fixed: Record<string, number> = {}
-  const [bad, mended] = [boundedList(), boundedList()]
+  const list = censusList()
   let left = 0
 
   return {
@@ -86,17 +87,10 @@ export function tally(bucket: string, log: Log) {
       if (isWell.has(kind) && !done) return
       const item = itemOf(bucket, finding, done)
       log.info("a census found what is not well", { ...item })
-      const isMended = done !== undefined && endsWell.has(done.outcome)
-      if (isMended) mended.add(item)
-      else bad.add(item)
-      if (!isMended && kind !== "upload-other") left++
+      list.add(item)
+      if (isLeft(item)) left++
     },
-    sums(): CensusSums {
-      const all = boundedList()
-      for (const item of [...bad.items, ...mended.items]) all.add(item)
-      const more = [bad, mended, all].some((list) => list.isCut())
-      return { counts, bytes, fixed, left, items: all.items, ...(more ? { more } : {}) }
-    },
+    sums: (): CensusSums => ({ counts, bytes, fixed, left, ...list.shown() }),
   }
 }
 
@@ -105,26 +99,10 @@ function itemOf(bucket: string, { kind, since, ...finding }: Finding, done: Mend
   return {
     bucket, ...finding, outcome: kind, ...(since === undefined ? {} : { since: isoOf(since) }),
     ...(reason === undefined ? {} : { reason }), ...(done ? { fix: done.outcome } : {}),
+    ...(done?.missing ? { missing: done.missing } : {}),
   }
 }
 
 /** A store may give no date at all. */
 const isoOf = (milliseconds: number): string =>
   (Number.isNaN(milliseconds) ? "unknown" : new Date(milliseconds).toISOString())
-
-function boundedList() {
-  const items: CensusItem[] = []
-  let size = 0
-  let cut = false
-  return {
-    items,
-    isCut: () => cut,
-    add(item: CensusItem): void {
-      const more = Buffer.byteLength(JSON.stringify(item)) + 1 // and a comma
-      cut ||= items.length >= MOST_ITEMS || size + more > MOST_BYTES - 2 // the brackets
-      if (cut) return
-      items.push(item)
-      size += more
-    },
-  }
-}

@@ -27,10 +27,11 @@ async function sourcesOf({ registrations }: CensusTaker, bucket: string): Promis
 async function lookAtUpload(
   taker: CensusTaker, scope: CensusScope, sources: readonly string[], upload: ListedUpload,
 ): Promise<Found | undefined> {
-  const ref = { bucket: scope.bucket, key: upload.key }
-  const parts = await partsOf(taker, ref, upload.uploadId)
-  if (parts === "gone") return undefined
   const { key, uploadId, initiated: since } = upload
+  if (key.startsWith(taker.sealer.scratchPrefix)) return { finding: { kind: "scratch", key, bytes: 0, uploadId, since } }
+  const ref = { bucket: scope.bucket, key }
+  const parts = await partsOf(taker, ref, uploadId)
+  if (parts === "gone") return undefined
   const told = parts === "untold" ? { bytes: 0, reason: "parts-untold" } : { bytes: sizeOf(parts) }
   const seen = { key, uploadId, since, ...told }
   const owner = await ownerOf(taker, sources, ref, uploadId)

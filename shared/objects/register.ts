@@ -20,8 +20,9 @@ export interface Registrar {
   readonly authority: Authority
   readonly clock: Clock
   bucketSettings(bucket: string): Promise<BucketSettings | undefined>
-  /** Measures a bucket now, and gives what follows for a use of it. */
-  probe(bucket: string): Promise<(use: StoreUse) => Judgement>
+  /** Measures a bucket now, and gives what follows for a use of it. Where the signal stops it, what it wrote is removed, and
+   *  the signal's reason thrown. */
+  probe(bucket: string, signal?: AbortSignal): Promise<(use: StoreUse) => Judgement>
   /** All registrations of a bucket, read now. */
   registrationsOf(bucket: string): Promise<readonly Registration[]>
   /** The CRN that `source` must be. */

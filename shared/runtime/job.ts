@@ -2,7 +2,7 @@
 import { z } from "zod/mini"
 import type { BaseContext } from "../context.ts"
 import { Failure } from "../errors.ts"
-import type { Parser } from "../ports.ts"
+import type { MissingAuthorization, Parser } from "../ports.ts"
 
 /** What became of one object. */
 export interface JobItem {
@@ -10,6 +10,8 @@ export interface JobItem {
   readonly key: string
   readonly outcome: string
   readonly reason?: string
+  /** The authorization to create, where that is what is missing. */
+  readonly missing?: MissingAuthorization
   /** When it is worth another try, in ISO 8601, where that is known: not settled yet, or busy. */
   readonly due?: string
 }
