@@ -37,7 +37,9 @@ export function eventsTo(url: () => string | undefined, secret: string, random: 
     const at = url()
     const body = JSON.stringify({ Records: batch.map(({ record }) => record) })
     const answer = at === undefined ? undefined
-      : await fetch(`${at}/events/${secret}`, { method: "POST", body }).then(async (response) => [response.status, await response.text()] as const, () => undefined)
+      : await fetch(`${at}/events/${secret}`, { method: "POST", body })
+        .then(async (response) => [response.status, await response.text()] as const)
+        .catch(() => undefined) // the host may be killed before, or in the middle of, its answer
     if (answer?.[0] === 202) {
       tally.count("events.sent", batch.length)
       if (!answer[1].includes('"rejected":0')) tally.problem("unreadable-event", answer[1])
