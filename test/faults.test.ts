@@ -63,7 +63,8 @@ function suite(at: () => SealingWorld, strategy: Strategy): void {
 
   it("a user does something at every I/O, and what the user did last holds", async () => {
     const ios = await undisturbed(at(), SIZE)
-    const all = actionsAt(ios, SIZE).filter((one) => !isUnseen(strategy, ios, one))
+    const every = actionsAt(ios, SIZE).filter((one) => !isUnseen(strategy, ios, one))
+    const all = slow ? every : every.filter((_, number) => number % 2 === 0) // each I/O, and each action at every other one
     figures.actions += all.length
     expect(await brokenBy(at(), all)).toEqual([])
   })
