@@ -35,7 +35,7 @@ function peakAlone(): number {
 
 try {
   // RGW 16 ignores conditions on completion, so the product would refuse this there: it is told otherwise, to be measured.
-  const sealer = { ...withFacts(await sealingIn(store, bucket), { conditionalComplete: true }), multipartBytes: PART }
+  const sealer = { ...withFacts(await sealingIn(store, bucket), { conditionalComplete: true }), multipartBytes: PART, partsMemory: AT_ONCE * PART }
   if (alone) {
     await upload()
     await seal(sealer, ref)
