@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 /** What takes longest begins first: else the last minutes are one file's alone. */
-const longest = ["soak", "stack", "large", "faults", "foreign-clients", "cli-objects", "s3-rgw", "notifications-rgw", "cli", "inbox-process"]
+const longest = ["soak", "stack"]
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
@@ -18,7 +18,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/around.ts"],
-    maxWorkers: 4, // on two cores: more than half of what a file takes is waiting for processes and stores
+    maxWorkers: 3, // on two cores: half of what a file takes is waiting for processes and stores
     sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
