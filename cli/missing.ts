@@ -20,9 +20,12 @@ export function authorizeCommand(authorization: unknown): string | undefined {
   ].join(" ")
 }
 
+/** The command to advise, whatever the authorization says. */
+export const commandFor = (authorization: unknown): string => authorizeCommand(authorization) ?? "bucketseal authorize"
+
 /** A line for each authorization that is missing for any of these, with the command that makes it. */
 export function missingLines(items: readonly { readonly missing?: unknown }[]): string[] {
-  const commands = items.flatMap(({ missing: one }) => (one === undefined ? [] : authorizeCommand(one) ?? "bucketseal authorize"))
+  const commands = items.flatMap(({ missing: one }) => (one === undefined ? [] : commandFor(one)))
   return [...new Set(commands)].map((command) => `an authorization is missing: ${command}`)
 }
 

@@ -10,7 +10,7 @@ import { withDraft } from "./draft-file.ts"
 import { exits, usageFailure } from "./exit.ts"
 import { rewritableFile } from "./file-store.ts"
 import { cleanUpOnSignals, interrupted } from "./interrupt.ts"
-import { authorizeCommand } from "./missing.ts"
+import { commandFor } from "./missing.ts"
 import { print, type OutputOptions } from "./output.ts"
 import { isPlace, parseObjectPlace, placeText } from "./place.ts"
 import { withServerContext } from "./server-context.ts"
@@ -76,7 +76,6 @@ function linesOf({ bucket, key, outcome, reason, missing }: Item): string[] {
   return outcome === "not-registered" ? [line, `  no registration covers it: ${registerCommand(bucket)}`] : [line]
 }
 
-const commandFor = (missing: unknown): string => authorizeCommand(missing) ?? "bucketseal authorize"
 const registerCommand = (bucket: string): string => `bucketseal register ${placeText(bucket)} --key KEY`
 
 const endedWell = ({ outcome }: Item): boolean => ["sealed", "already-sealed", "ignored"].includes(outcome)

@@ -9,11 +9,12 @@ import { approvalAdvice, approvals, type Approval } from "../shared/objects/appr
 import { takeCensus } from "../shared/objects/census.ts"
 import { positionIn, positionValue, type Position } from "../shared/objects/census-position.ts"
 import type { CensusSums } from "../shared/objects/census-tally.ts"
+import { registrableBucket } from "../shared/objects/registrations.ts"
 import { encodeCursor, parseCursor } from "../shared/runtime/cursor.ts"
 import { jobInput, type Job } from "../shared/runtime/job.ts"
 
 const members = z.strictObject({
-  bucket: z.string().check(z.regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "this is no bucket name")),
+  bucket: z.string().check(z.regex(registrableBucket, "this is no bucket name")),
   prefix: z._default(z.string().check(z.maxLength(1_024)), ""), // as long as a key
   cursor: z.optional(z.string()),
   /** Mend: takes the id of an approval. */

@@ -8,10 +8,10 @@ import { retryParked } from "../functions/retry-parked.ts"
 import type { BucketsContext } from "../shared/context.ts"
 import { isFailure } from "../shared/errors.ts"
 import { finishedSweep, plannedSweep } from "../shared/objects/sweeps.ts"
+import { wait as realWait, type Wait } from "../shared/objects/wait.ts"
 import type { JobResult } from "../shared/runtime/job.ts"
 import { inboxHolder } from "./inbox-holder.ts"
 import { takeLease, type Holder } from "./lease.ts"
-import { wait as realWait, type Wait } from "./wait.ts"
 
 /** Schedules under way. */
 export interface Schedules {

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { takeLease, type Holder } from "../local/lease.ts"
 import { schedules, type Schedules } from "../local/schedule.ts"
-import type { Wait } from "../local/wait.ts"
+import type { Wait } from "../shared/objects/wait.ts"
 import { Failure } from "../shared/errors.ts"
 import { park, parkedAt } from "../shared/objects/parking.ts"
 import { finishedSweep } from "../shared/objects/sweeps.ts"

@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto"
 import { z } from "zod/mini"
 import { Failure } from "../errors.ts"
 import type { StateStore } from "../ports.ts"
+import { registrableBucket } from "./registrations.ts"
 
 const DAY = 86_400 // seconds
 
@@ -17,7 +18,7 @@ const options = z.strictObject({
 })
 
 const scope = z.strictObject({
-  bucket: z.string().check(z.regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "this is no bucket name")),
+  bucket: z.string().check(z.regex(registrableBucket, "this is no bucket name")),
   prefix: z._default(z.string().check(z.maxLength(1_024)), ""), // as long as a key
 })
 

@@ -31,6 +31,13 @@ export async function sealOrPark(tries: Tries, ref: ObjectRef, hint: SealHint, s
   return { ...ref, outcome: result.outcome, ...reasonOf(result), ...missingOf(result), ...dueOf(result) }
 }
 
+/** As `sealOrPark`; what has not settled yet is left to `retry-parked`, which also looks for what was begun. */
+export async function sealOrParkSettling(tries: Tries, { bucket, key }: ObjectRef, hint: SealHint, signal: AbortSignal): Promise<Tried> {
+  const tried = await sealOrPark(tries, { bucket, key }, hint, signal)
+  if (tried.outcome !== "not-settled" || tried.due === undefined) return tried
+  return parkSettling(tries, { bucket, key }, Date.parse(tried.due))
+}
+
 /** Has an object gone on with as soon as possible: where nobody calls a job again, `retry-parked` does. */
 export async function parkUnfinished(tries: Tries, ref: ObjectRef): Promise<void> {
   await parkFor(tries, ref, { reason: "unfinished", due: tries.sealer.clock() })

@@ -2,11 +2,10 @@
  * Sealings that were begun and that nobody goes on with: their object may be another one by now, or gone, and then no event and
  * no listing leads to them. Their uploads are ours, and are to be ended.
  */
-import { parkSettling, sealOrPark, type Tried, type Tries } from "./attempt.ts"
+import { sealOrParkSettling, type Tried, type Tries } from "./attempt.ts"
 import { inLanes } from "./lanes.ts"
-import { progressParser, type Progress } from "./progress.ts"
+import { PROGRESS, progressParser, type Progress } from "./progress.ts"
 
-const ROOT = "progress/"
 const AT_ONCE = 8
 const PAGE = 1_000 // as many as a page of a sweep looks at
 
@@ -26,7 +25,7 @@ export async function finishBegun(
   tries: Tries, { bucket, after, since }: BegunPage, signal: AbortSignal,
 ): Promise<{ readonly items: readonly Tried[]; readonly next?: string } | undefined> {
   const items: Tried[] = []
-  const { paths, more } = await tries.state.list(ROOT, { limit: PAGE, ...(after === "" ? {} : { startAfter: after }) })
+  const { paths, more } = await tries.state.list(PROGRESS, { limit: PAGE, ...(after === "" ? {} : { startAfter: after }) })
   await inLanes(paths, AT_ONCE, async (path) => {
     if (signal.aborted) return
     const document = await readDocument(tries, path)
@@ -48,9 +47,8 @@ async function readDocument({ state, sealer: { log } }: Tries, path: string): Pr
   }
 }
 
-async function finish(tries: Tries, { bucket, key }: Progress, since: number, signal: AbortSignal): Promise<Tried> {
-  const tried = await sealOrPark(tries, { bucket, key }, { uploaded: since, begun: true }, signal)
+async function finish(tries: Tries, source: Progress, since: number, signal: AbortSignal): Promise<Tried> {
+  const tried = await sealOrParkSettling(tries, source, { uploaded: since, begun: true }, signal)
   tries.sealer.log.info("went back to a sealing that was begun", { ...tried })
-  if (tried.outcome !== "not-settled" || tried.due === undefined) return tried
-  return parkSettling(tries, { bucket, key }, Date.parse(tried.due)) // which looks for what was begun, too
+  return tried
 }

@@ -3,9 +3,9 @@ import { parseHeader } from "../crypto/header.ts"
 import { isFailure, type Failure } from "../errors.ts"
 import type { ListedObject, ListedVersion, ObjectRef } from "../ports.ts"
 import type { CensusPage, CensusScope, CensusTaker, Entries, Found } from "./census-page.ts"
-import { mendBySealing, uploadedAt } from "./census-mending.ts"
+import { sealOrParkSettling } from "./attempt.ts"
 import type { CensusKind, Finding, ObjectKind } from "./census-tally.ts"
-import { readStart, type ObjectStart } from "./reading.ts"
+import { lacksCustomerKey, readStart, type ObjectStart } from "./reading.ts"
 import { examine } from "./sealed.ts"
 
 /** A page of the current objects. */
@@ -44,8 +44,13 @@ async function lookAtCurrent(
   const seen = await lookAt(taker, ref, listed)
   if (seen?.kind !== "plain") return seen && { finding: seen }
   const hint = { size: seen.bytes, uploaded: uploadedAt(listed.etag, seen.since, taker.clock()) }
-  return { finding: seen, fix: (signal) => mendBySealing(taker, ref, hint, signal) }
+  return { finding: seen, fix: (signal) => sealOrParkSettling(taker, ref, hint, signal) }
 }
+
+/** From when on `settle` counts: a put object's Last-Modified; of a multipart object that may be when its upload
+ *  was begun (S3 API reference), so for these it is now, the first time that it is seen. */
+const uploadedAt = (etag: string, lastModified: number, now: number): number =>
+  (etag.includes("-") ? now : lastModified)
 
 type Seen = Omit<Finding, "kind"> & { readonly kind: ObjectKind | Unseen; readonly since: number }
 type Unseen = "not-registered" | "scratch"
@@ -73,11 +78,7 @@ async function lookAt(
   }
 }
 
-/** A plain read that is answered by one of these lacks the key that only the uploader has (AWS, RGW). */
-const reasonOf = ({ code, cause }: Failure): string => {
-  const refusal = typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""
-  return code === "store-refused" && ["InvalidRequest", "InvalidArgument"].includes(refusal) ? "sse-c" : code
-}
+const reasonOf = (failure: Failure): string => (lacksCustomerKey(failure) ? "sse-c" : failure.code)
 
 async function look(taker: CensusTaker, ref: ObjectRef, versionId?: string): Promise<Seen | undefined> {
   const version = versionId === undefined ? {} : { versionId }

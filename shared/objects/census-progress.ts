@@ -6,19 +6,18 @@
 import { isFailure } from "../errors.ts"
 import type { ObjectRef } from "../ports.ts"
 import type { CensusPage, CensusScope, CensusTaker, Entries, Found } from "./census-page.ts"
-import { mendBySealing } from "./census-mending.ts"
+import { sealOrParkSettling } from "./attempt.ts"
 import type { Mended } from "./census-tally.ts"
 import { partsOf, readProgress } from "./census-uploads.ts"
-import { isAuthentic, progressPath, type Pin, type Progress } from "./progress.ts"
+import { isAuthentic, PROGRESS, progressPath, type Pin, type Progress } from "./progress.ts"
 import type { SealHint } from "./seal.ts"
 
-const ROOT = "progress/"
 const LONG_OVER = 86_400_000 // ms, a day: longer than functions run and clocks differ; a lease given back ended at 0
 
 /** A page of all progress documents; those of other places give nothing. */
 export async function progressPage(taker: CensusTaker, scope: CensusScope, page: CensusPage): Promise<Entries> {
   const { after, limit } = page
-  const { paths, more } = await taker.state.list(ROOT, { ...(after ? { startAfter: after.key } : {}), limit })
+  const { paths, more } = await taker.state.list(PROGRESS, { ...(after ? { startAfter: after.key } : {}), limit })
   return { entries: paths.map((path) => ({ at: { key: path }, look: () => lookAtProgress(taker, scope, path) })), more }
 }
 
@@ -74,7 +73,7 @@ async function finish(
   taker: CensusTaker, scope: CensusScope, document: Progress, hint: SealHint, signal: AbortSignal,
 ): Promise<Mended> {
   const { bucket, key, until, mac } = document
-  const result = await mendBySealing(taker, { bucket, key }, hint, signal)
+  const result = await sealOrParkSettling(taker, { bucket, key }, hint, signal)
   const path = progressPath({ bucket, key })
   const now = await readProgress(taker, path)
   if (now === undefined) return result.outcome === "gone" ? { outcome: "removed" } : result

@@ -1,13 +1,14 @@
 /** What one run holds of a sealing: the progress document, under its lease, and the message that the document determines. */
+import { SALT_SIZE } from "../crypto/chunked.ts"
 import { isFailure } from "../errors.ts"
 import type { DataKeys } from "../keys/data-keys.ts"
 import type { Authority, Log, MultipartStore, ObjectRef } from "../ports.ts"
-import { messageFor, SALT_SIZE, type Message } from "./message.ts"
-import type { Progress, ProgressFields } from "./progress.ts"
+import { messageFor, type Message } from "./message.ts"
+import { isAuthentic, type Progress, type ProgressFields } from "./progress.ts"
 import type { Seen, Source, Target } from "./protocol.ts"
 import type { Registration } from "./registrations.ts"
 import { sourceOf } from "./sealed.ts"
-import { findProgress, isBelieved, isHeld, leaseOn, removeProgress, type Found, type Lease, type Tracker } from "./tracking.ts"
+import { findProgress, isHeld, leaseOn, removeProgress, type Found, type Lease, type Tracker } from "./tracking.ts"
 
 /** What holding takes. */
 export interface HoldingTools extends Tracker {
@@ -79,12 +80,12 @@ export function holdingOn(tools: HoldingTools, { ref, target, owner }: HoldingPl
     const dek = await openKey(document)
     if (dek === "forbidden") return "unreadable"
     opened = dek
-    return dek ? believe(found, dek) : { authentic: false }
+    return dek ? believe(document, dek) : { authentic: false }
   }
 
-  async function believe(at: Found, dek: Uint8Array): Promise<Extract<Seen, { step: "read-progress" }>["progress"]> {
-    if (!isBelieved(at, dek, ref)) return { authentic: false }
-    const { bucket: _, key: _key, holder: _holder, until: _until, mac: _mac, ...fields } = at.document
+  async function believe(document: Progress, dek: Uint8Array): Promise<Extract<Seen, { step: "read-progress" }>["progress"]> {
+    if (!isAuthentic(document, dek, ref)) return { authentic: false }
+    const { bucket: _, key: _key, holder: _holder, until: _until, mac: _mac, ...fields } = document
     const { source, salt, uploadId, written, kept } = fields
     if (fields.target.bucket !== target.bucket) return forAnother(fields)
     noted = fields

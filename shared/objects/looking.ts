@@ -7,7 +7,7 @@ import { openFrom } from "./open.ts"
 import { parkedAs, type SealResult } from "./outcome.ts"
 import { partSizeFor } from "./parts.ts"
 import type { Setting } from "./protocol.ts"
-import { readSpan, readStart, type ObjectStart } from "./reading.ts"
+import { lacksCustomerKey, readSpan, readStart, type ObjectStart } from "./reading.ts"
 import type { Registration, Registrations } from "./registrations.ts"
 import { examine, sourceOf, type Kind } from "./sealed.ts"
 import type { Plaintext, StepTools, View } from "./steps.ts"
@@ -123,24 +123,20 @@ function tooLarge(multipart: boolean, size: number): SealResult | undefined {
   return sealed > MAX_SINGLE_PUT ? parkedAs("too-large-for-store") : undefined
 }
 
-/** A plain read that is answered 400 lacks the key that only the uploader has: AWS says InvalidRequest, RGW InvalidArgument. */
 async function readUnlessSseC({ store }: Sealer, ref: ObjectRef, hint: SealHint, signal?: AbortSignal) {
   try {
     return await readStart(store, ref, { expectedSize: hint.size, ...(signal ? { signal } : {}) })
   } catch (error) {
-    if (isFailure(error, "store-refused") && lacksKey(error.cause)) return "sse-c"
+    if (lacksCustomerKey(error)) return "sse-c"
     if (isFailure(error, "bucket-not-found")) return undefined
     throw error
   }
 }
 
-const lacksKey = (cause: unknown): boolean =>
-  typeof cause === "object" && cause !== null && "code" in cause && ["InvalidRequest", "InvalidArgument"].includes(String(cause.code))
-
 /** What can't be rewritten without losing something, or must not be. */
 function refusal(ref: ObjectRef, info: ObjectInfo): SealResult | undefined {
   if (info.size === 0 && ref.key.endsWith("/")) return { outcome: "ignored", reason: "directory-marker" }
-  if (info.locked) return { outcome: "parked", reason: "locked" }
+  if (info.locked) return parkedAs("locked")
   return undefined
 }
 

@@ -1,6 +1,6 @@
 /** A sealed object in the making: its header, its message's key and salt, and its bytes, whole or from any offset to any other. */
 import {
-  CHUNK_SIZE, chunkOffset, deriveMessageKey, PREFIX_SIZE, SALT_SIZE, SEALED_CHUNK_SIZE, sealedSize, type MessageKey,
+  CHUNK_SIZE, chunkOffset, deriveMessageKey, PREFIX_SIZE, SEALED_CHUNK_SIZE, sealedSize, type MessageKey,
 } from "../crypto/chunked.ts"
 import { encodeHeader } from "../crypto/header.ts"
 import { sealChunks, sealMessage, type SealOptions } from "../crypto/stream.ts"
@@ -29,9 +29,6 @@ export function messageFor(
   const key = deriveMessageKey(dek, salt, header)
   return { dek: id, salt, header, key, plaintextSize, size: header.length + sealedSize(plaintextSize) }
 }
-
-/** Salts have this many random bytes. */
-export { SALT_SIZE }
 
 /** The whole sealed object. */
 export async function* sealedObject(message: Message, plaintext: AsyncIterable<Uint8Array>, options: SealOptions) {

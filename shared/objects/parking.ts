@@ -10,9 +10,9 @@
  * (the state store has no other removal): one that somebody renewed in that moment is lost, its entry is not, and the next
  * look notes the object again.
  */
-import { createHash } from "node:crypto"
 import { z } from "zod/mini"
 import type { ObjectRef, StateStore } from "../ports.ts"
+import { objectHash } from "./object-hash.ts"
 import type { Parked } from "./outcome.ts"
 import { CHECK_EVERY, pauseFor } from "./paces.ts"
 
@@ -50,7 +50,7 @@ export type Parking = Pick<Parked, "reason" | "missing"> & { readonly due?: numb
 /** Notes that an object stays unsealed, and gives when it is looked at again, in milliseconds since the epoch. A try before its
  *  time leaves that as it is. A note that somebody else has just changed is left to them; one that they removed is made anew. */
 export async function park(state: StateStore, ref: ObjectRef, parking: Parking, now: number): Promise<number> {
-  const hash = hashOf(ref)
+  const hash = objectHash(ref)
   const present = await state.read(noteAt(hash), parkedObject)
   const before = present?.value.reason === parking.reason ? present.value : undefined
   const { reason, missing } = parking
@@ -68,7 +68,7 @@ export async function park(state: StateStore, ref: ObjectRef, parking: Parking, 
 
 /** The note on an object, or `undefined` if it is not parked. */
 export async function parkedAt(state: StateStore, ref: ObjectRef): Promise<ParkedObject | undefined> {
-  return (await state.read(noteAt(hashOf(ref)), parkedObject))?.value
+  return (await state.read(noteAt(objectHash(ref)), parkedObject))?.value
 }
 
 /** The entries that are due by then (milliseconds since the epoch), the earliest first, behind the path `after`; and whether
@@ -123,7 +123,6 @@ const spreadOf = (hash: string): number => Number.parseInt(hash.slice(0, 8), 16)
 
 const dueOf = ({ next, check, last }: ParkedObject): number => Date.parse(next ?? check ?? last)
 const iso = (time: number): string => new Date(time).toISOString()
-const hashOf = ({ bucket, key }: ObjectRef): string => createHash("sha256").update(`${bucket}\n${key}`).digest("hex")
 
 const ENTRIES = "parked-due/"
 const noteAt = (hash: string): string => `parked/${hash}.json`

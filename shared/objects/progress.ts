@@ -3,9 +3,10 @@
  * (one holder at a time), the pin of the source, and what makes every run of it give identical bytes. A document is believed
  * only where its HMAC verifies: else whoever may write the state could have a salt used again for other bytes.
  */
-import { createHash, createHmac, timingSafeEqual } from "node:crypto"
+import { createHmac, timingSafeEqual } from "node:crypto"
 import { z } from "zod/mini"
 import type { ObjectRef } from "../ports.ts"
+import { objectHash } from "./object-hash.ts"
 
 const pin = z.object({
   etag: z.string(),
@@ -51,8 +52,10 @@ export type ProgressFields = Omit<Progress, "mac">
 export const progressParser = progress
 
 /** Where the document of this source is. */
-export const progressPath = ({ bucket, key }: ObjectRef): string =>
-  `progress/${createHash("sha256").update(`${bucket}\n${key}`).digest("hex")}.json`
+export const progressPath = (source: ObjectRef): string => `${PROGRESS}${objectHash(source)}.json`
+
+/** What the paths of all documents begin with. */
+export const PROGRESS = "progress/"
 
 const LABEL = "bucketseal/1 progress"
 

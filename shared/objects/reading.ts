@@ -72,6 +72,14 @@ export async function* readSpan(
 const isPinned = (object: StoredObject, info: ObjectInfo): boolean =>
   object.etag === info.etag && object.size === info.size && (object.versionId ?? info.versionId) === (info.versionId ?? object.versionId)
 
+/** True for what a plain read of an SSE-C object is answered by, as it lacks the key that only the uploader has: AWS says
+ *  InvalidRequest, RGW InvalidArgument. */
+export function lacksCustomerKey(error: unknown): boolean {
+  if (!isFailure(error, "store-refused")) return false
+  const { cause } = error
+  return typeof cause === "object" && cause !== null && "code" in cause && ["InvalidRequest", "InvalidArgument"].includes(String(cause.code))
+}
+
 /** Read options for exactly this version. */
 function pinTo(info: ObjectInfo, signal?: AbortSignal): ReadOptions {
   const { etag, versionId } = info

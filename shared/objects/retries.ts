@@ -1,7 +1,7 @@
 /** Going back to parked objects: what is due is tried again, or looked at whether it still stands as it was. */
 import { isFailure } from "../errors.ts"
 import type { ObjectInfo, ObjectRef, ObjectStore } from "../ports.ts"
-import { isOver, parkSettling, sealOrPark, type Tried, type Tries } from "./attempt.ts"
+import { isOver, sealOrParkSettling, type Tried, type Tries } from "./attempt.ts"
 import { behindEntry, keepChecking, unpark, type DueEntry, type ParkedObject } from "./parking.ts"
 
 /** What going back needs. */
@@ -43,12 +43,10 @@ async function checkNote(retries: Retries, entry: DueEntry, note: ParkedObject, 
 }
 
 async function tryAgain(
-  retries: Retries, entry: DueEntry, { bucket, key }: ObjectRef, uploaded: number, signal: AbortSignal,
+  retries: Retries, entry: DueEntry, ref: ObjectRef, uploaded: number, signal: AbortSignal,
 ): Promise<Tried> {
   const { state, sealer } = retries
-  const tried = await sealOrPark(retries, { bucket, key }, { uploaded, begun: true }, signal)
-  const hasToSettle = tried.outcome === "not-settled" && tried.due !== undefined
-  const now = hasToSettle ? await parkSettling(retries, { bucket, key }, Date.parse(tried.due)) : tried
+  const now = await sealOrParkSettling(retries, ref, { uploaded, begun: true }, signal)
   sealer.log.info("went back to a parked object", { ...now })
   if (isOver(now)) await unpark(state, entry)
   else if (now.outcome !== "busy" && await behindEntry(state, entry) === "stale") await state.remove(entry.path)

@@ -36,7 +36,7 @@ export async function sealObject(
     const reason = isFailure(error) ? parkReasons[error.code] : undefined
     if (!reason || signal?.aborted) throw error
     sealer.log.warn("an object can't be sealed now", { ...ref, reason, cause: error })
-    return { outcome: "parked", reason }
+    return parkedAs(reason)
   }
 }
 
@@ -57,9 +57,9 @@ async function sealRegistered(
   sealer: Sealer, registration: Registration, ref: ObjectRef, hint: SealHint, signal?: AbortSignal,
 ): Promise<SealResult> {
   const owner = await ownerOf(sealer, registration, ref)
-  if (!owner) return { outcome: "parked", reason: "destination-not-registered" }
+  if (!owner) return parkedAs("destination-not-registered")
   const unsafe = registration.store.unsafe ?? owner.store.unsafe
-  if (unsafe !== undefined) return { outcome: "parked", reason: "condition-misbehaves" }
+  if (unsafe !== undefined) return parkedAs("condition-misbehaves")
   return await missingFor(sealer, registration) ?? (owner === registration ? undefined : await missingFor(sealer, owner))
     ?? sealAs(sealer, { registration, owner, ref, hint, signal })
 }

@@ -5,6 +5,7 @@ import type { ListedObject, ObjectRef, ObjectStore } from "../ports.ts"
 import { parkSettling, sealOrPark, type Tried, type Tries } from "./attempt.ts"
 import { inLanes } from "./lanes.ts"
 import { readStart } from "./reading.ts"
+import { wait } from "./wait.ts"
 
 /** What sweeping needs. */
 export interface Sweeper extends Tries {
@@ -39,7 +40,7 @@ export async function sweepPage(
   const { objects, next } = await list()
   const wanted = objects.filter(({ lastModified }) => lastModified >= modifiedSince)
   const pause = await settleOf(sweeper, bucket, wanted)
-  if (pause > 0) await paused(pause, signal)
+  if (pause > 0) await wait(pause + TIMERS_EARLY_MS, signal)
   const now = pause > 0 && !signal.aborted ? new Map((await list()).objects.map(({ key, etag }) => [key, etag])) : undefined
   const items: Tried[] = []
   await inLanes(wanted, AT_ONCE, async (object) => {
@@ -102,20 +103,6 @@ async function settleOf({ sealer }: Sweeper, bucket: string, objects: readonly L
 }
 
 const TIMERS_EARLY_MS = 2 // Node rounds to whole milliseconds
-
-/** Resolves after so many milliseconds, or when the signal aborts. */
-async function paused(milliseconds: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(end, milliseconds + TIMERS_EARLY_MS)
-    signal.addEventListener("abort", end, { once: true })
-    function end() {
-      clearTimeout(timer)
-      signal.removeEventListener("abort", end)
-      resolve()
-    }
-  })
-}
 
 /** Outcomes without a line in the log each: most of a swept bucket. */
 const quiet: readonly string[] = ["already-sealed", "not-registered"]

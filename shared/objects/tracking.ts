@@ -3,7 +3,7 @@
  * so whoever loses the lease finds out at the next one; it is renewed in time as long as the holder works.
  */
 import type { Clock, ObjectRef, StateStore } from "../ports.ts"
-import { isAuthentic, progressParser, progressPath, signProgress, type Progress, type ProgressFields } from "./progress.ts"
+import { progressParser, progressPath, signProgress, type Progress, type ProgressFields } from "./progress.ts"
 
 /** What tracking needs. */
 export interface Tracker {
@@ -49,9 +49,6 @@ export async function removeProgress({ state, clock, lease }: Tracker, ref: Obje
   const taken = await state.replace(path, { ...document, holder, until: clock() + lease }, etag)
   if (taken !== undefined) await state.remove(path)
 }
-
-/** True for a document that was made with this data key and is about this source. */
-export const isBelieved = ({ document }: Found, dek: Uint8Array, ref: ObjectRef): boolean => isAuthentic(document, dek, ref)
 
 /** A lease to be taken by its first write, in the place of what was found. `dek` is copied. */
 export function leaseOn(tracker: Tracker, ref: ObjectRef, holder: string, found: Found | undefined, dek: Uint8Array): Lease {
