@@ -5,7 +5,7 @@
 import { execFileSync, spawn } from "node:child_process"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { mkdtemp, rm } from "node:fs/promises"
-import { cpus, loadavg, tmpdir, totalmem } from "node:os"
+import { cpus, loadavg, totalmem } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
@@ -20,9 +20,9 @@ const product = join(here, "../dist/bucketseal.cjs")
 /** One file a row, peers included, as the product itself is built. */
 async function bundle(folder: string, rows: readonly string[]): Promise<void> {
   await build({
-    entryPoints: Object.fromEntries(rows.map((name) => [name, join(here, `rows/${name}.ts`)])),
-    outdir: folder, outExtension: { ".js": ".mjs" }, bundle: true, platform: "node", format: "esm", target: "node20", logLevel: "warning",
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url)' }, // peers are CommonJS
+    entryPoints: { "seal-alone": join(here, "seal-alone.ts"), ...Object.fromEntries(rows.map((name) => [name, join(here, `rows/${name}.ts`)])) },
+    outdir: folder, outExtension: { ".js": ".mjs" }, bundle: true, platform: "node", format: "esm", target: "node20", logLevel: "warning", external: ["lmdb"], // its native part
+    banner: { js: 'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url)' }, // peers are CommonJS
   })
 }
 
@@ -89,7 +89,7 @@ async function main(args: readonly string[]): Promise<void> {
   const all = args.includes("all")
   const nodes = all ? [process.execPath, node22] : [process.env["BENCH_NODE"] ?? process.execPath]
   for (const node of nodes) checkPlace(node, rows)
-  const folder = await mkdtemp(join(tmpdir(), "bucketseal-bench-"))
+  const folder = await mkdtemp(join(here, "node_modules/.rows-")) // from there lmdb is found
   try {
     await bundle(folder, rows)
     process.stdout.write(`${machine()}\n`)

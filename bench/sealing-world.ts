@@ -1,7 +1,6 @@
 /** A warm sealing instance over a real S3 store: the product's own wiring and presets, its state in memory. */
 import { randomBytes } from "node:crypto"
-import { CopyObjectCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3"
-import { withObjects } from "../shared/context.ts"
+import { withObjects } from "../shared/contexts/objects.ts"
 import { authority } from "../shared/iam/authority.ts"
 import { bucketCrn, formatCrn, keyCrn } from "../shared/iam/crn.ts"
 import { policies } from "../shared/iam/policies.ts"
@@ -29,8 +28,8 @@ export function endpoint() {
   return { endpoint: S3_TEST_ENDPOINT, region: S3_TEST_REGION, credentials }
 }
 
-/** Our client, the SDK's, a bucket of its own, and how many requests ours has sent. */
-export async function openStore() {
+/** Our client of that store, and how many requests it has sent. */
+export function ownStore() {
   const { credentials, ...where } = endpoint()
   const plain = httpClient({ allowHttp: true })
   let requests = 0
@@ -39,22 +38,7 @@ export async function openStore() {
     return plain(request)
   }
   const store = s3Store({ ...where, addressing: "path", allowHttp: true, credentials: async () => credentials, http })
-  const sdk = new S3Client({
-    ...where, credentials, forcePathStyle: true,
-    requestChecksumCalculation: "WHEN_REQUIRED", responseChecksumValidation: "WHEN_REQUIRED",
-  })
-  const bucket = `bucketseal-bench-${randomBytes(6).toString("hex")}`
-  await store.createBucket(bucket)
-  return { store, sdk, bucket, requests: () => requests, close: () => removeBucket(store, bucket) }
-}
-
-async function removeBucket(store: Store, bucket: string): Promise<void> {
-  for (let more = true; more; ) {
-    const { objects, next } = await store.list(bucket)
-    for (const { key } of objects) await store.delete({ bucket, key })
-    more = next !== undefined
-  }
-  await store.deleteBucket(bucket)
+  return { store, requests: () => requests }
 }
 
 /** A sealer for the bucket: root key made, use of it authorized, the bucket probed and registered with `settle` 0. */
@@ -100,6 +84,17 @@ function grant(): PolicyDraft {
   }
 }
 
+/** Bytes of a part where parts are measured, and how many of them are in memory at a time. */
+export const PART = 8 * 2 ** 20
+export const PARTS_AT_ONCE = 4
+
+/** One that sends what is longer than a part in parts. RGW 16 ignores conditions on completion, so the product would refuse
+ *  this there: it is told otherwise, to be measured. */
+export async function multipartSealingIn(store: Store, bucket: string): Promise<Sealer> {
+  const sealer = withFacts(await sealingIn(store, bucket), { conditionalComplete: true })
+  return { ...sealer, multipartBytes: PART, partsMemory: PARTS_AT_ONCE * PART }
+}
+
 /** The same sealer, whose registration says that the store's ETag is no MD5 of an object's bytes. */
 export const withoutMd5 = (sealer: Sealer): Sealer => withFacts(sealer, { etagIsMd5: false })
 
@@ -129,21 +124,9 @@ export async function seal(sealer: Sealer, ref: ObjectRef): Promise<void> {
   if (result.outcome !== "sealed") throw new Error(`sealing ended as ${JSON.stringify(result)}`)
 }
 
-/** What a program with the SDK does at least that rewrites an object: reads it, and writes the stream back. */
-export async function copyBySdk(sdk: S3Client, { bucket: Bucket, key: Key }: ObjectRef): Promise<void> {
-  const { Body, ContentLength } = await sdk.send(new GetObjectCommand({ Bucket, Key }))
-  if (!Body) throw new Error("the object is gone")
-  await sdk.send(new PutObjectCommand({ Bucket, Key, Body, ContentLength }))
-}
-
-/** The same by our client. */
+/** What a program with our client does at least that rewrites an object: reads it, and writes the stream back. */
 export async function copyByUs(store: Store, ref: ObjectRef): Promise<void> {
   const object = await store.get(ref)
   if (!object) throw new Error("the object is gone")
   await store.put(ref, { length: object.size, stream: object.body })
-}
-
-/** A copy made by the store itself, which costs next to nothing. */
-export async function copyInStore(sdk: S3Client, bucket: string, from: string, to: string): Promise<void> {
-  await sdk.send(new CopyObjectCommand({ Bucket: bucket, Key: to, CopySource: `${bucket}/${from}` }))
 }

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto"
 import type { ObjectRef, Store } from "../../shared/ports.ts"
 import { startEndpoint } from "../endpoint-process.ts"
 import { interleaved, median, ratios, timed, type Sample } from "../rounds.ts"
-import { openStore } from "../sealing-world.ts"
+import { openStore } from "../sdk-store.ts"
 import { fixed, print, type Row } from "../table.ts"
 
 const OBJECTS = 1000

@@ -1,7 +1,8 @@
 /** Sealing one object of 256 MiB in place, against the AWS SDK's plain GET and PUT of it. */
 import { pieces, plaintext } from "../pieces.ts"
 import { interleaved, median, ratios, timed, type Sample } from "../rounds.ts"
-import { copyByUs, copyBySdk, copyInStore, openStore, seal, sealingIn, withoutMd5 } from "../sealing-world.ts"
+import { copyBySdk, copyInStore, openStore } from "../sdk-store.ts"
+import { copyByUs, seal, sealingIn, withoutMd5 } from "../sealing-world.ts"
 import { fixed, print } from "../table.ts"
 
 const TIMES = 4 // times 64 MiB

@@ -2,7 +2,8 @@
 import { randomBytes } from "node:crypto"
 import type { ObjectRef } from "../../shared/ports.ts"
 import { interleaved, median, ratios, timed } from "../rounds.ts"
-import { copyByUs, copyBySdk, openStore, seal, sealingIn } from "../sealing-world.ts"
+import { copyBySdk, openStore } from "../sdk-store.ts"
+import { copyByUs, seal, sealingIn } from "../sealing-world.ts"
 import { fixed, print } from "../table.ts"
 
 const OBJECTS = 1000

@@ -14,7 +14,8 @@ import { parseSettings } from "../../shared/settings.ts"
 import { notifications } from "../../shared/store/s3-notifications.ts"
 import { s3Store } from "../../shared/store/s3.ts"
 import { apiClient, tokenFor } from "../../test/api.ts"
-import { endpoint, openStore } from "../sealing-world.ts"
+import { openStore } from "../sdk-store.ts"
+import { endpoint } from "../sealing-world.ts"
 import { fixed, print, type Row } from "../table.ts"
 
 const RATE = 100 // uploads a second

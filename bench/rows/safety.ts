@@ -7,7 +7,8 @@ import type { ObjectRef, Store } from "../../shared/ports.ts"
 import { localStore } from "../../shared/store/local.ts"
 import { pieces, plaintext } from "../pieces.ts"
 import { interleaved, median, ratios, timed, type Sample } from "../rounds.ts"
-import { openStore, seal, sealingIn, unproven } from "../sealing-world.ts"
+import { openStore } from "../sdk-store.ts"
+import { seal, sealingIn, unproven } from "../sealing-world.ts"
 import { fixed, print, type Row } from "../table.ts"
 
 const TIMES = 4 // times 64 MiB
