@@ -8,6 +8,7 @@ import { curl, removeFolder, startStackProcess, type StackProcess } from "./stac
 
 const MIB = 2 ** 20
 const GIB = 2 ** 30
+const LARGEST_ON_RGW = process.env["SLOW"] === undefined ? 256 * MIB : GIB // it shares two cores with the host
 
 /** A running stack, a client of its bucket, and what has to happen behind an upload that no store tells of. */
 interface Place {
@@ -59,7 +60,7 @@ async function onRgw(): Promise<Place> {
   }
 }
 
-describe.each([["the local store", onLocal], ...(rgw ? [["RGW", onRgw] as const] : [])] as const)("npm start with %s", (_, open) => {
+describe.each([["the local store", GIB, onLocal], ...(rgw ? [["RGW", LARGEST_ON_RGW, onRgw] as const] : [])] as const)("npm start with %s", (_, largest, open) => {
   let place: Place
   let api: Api
   let token: string
@@ -100,7 +101,7 @@ describe.each([["the local store", onLocal], ...(rgw ? [["RGW", onRgw] as const]
     }
   }
 
-  const sizes = [0, 1, 16_383, 16_384, 16_385, 5 * MIB + 1, 64 * MIB, GIB]
+  const sizes = [0, 1, 16_383, 16_384, 16_385, 5 * MIB + 1, 64 * MIB, largest]
   const peaks = new Map<number, number>()
 
   it.each(sizes)("an upload of %i bytes is sealed on its own, and reads back identical by curl, whole and by three ranges", async (size) => {
@@ -118,10 +119,10 @@ describe.each([["the local store", onLocal], ...(rgw ? [["RGW", onRgw] as const]
     peaks.set(size, await place.stack.peakMemory())
   }, 240_000)
 
-  it("peak memory while sealing and reading 1 GiB is below 160 MiB, and at most 15 MiB above that for 64 MiB", () => {
-    const [small = 0, large = 0] = [peaks.get(64 * MIB), peaks.get(GIB)]
-    process.stdout.write(`peak memory: ${small.toFixed(0)} MiB for 64 MiB, ${large.toFixed(0)} MiB for 1 GiB\n`)
-    expect(large).toBeLessThan(160)
-    expect(large - small).toBeLessThanOrEqual(15)
+  it(`peak memory while sealing and reading ${largest / MIB} MiB is below 160 MiB, and at most 15 MiB above that for 64 MiB`, () => {
+    const [few = 0, many = 0] = [peaks.get(64 * MIB), peaks.get(largest)]
+    process.stdout.write(`peak memory: ${few.toFixed(0)} MiB for 64 MiB, ${many.toFixed(0)} MiB for ${largest / MIB} MiB\n`)
+    expect(many).toBeLessThan(160)
+    expect(many - few).toBeLessThanOrEqual(15)
   })
 })

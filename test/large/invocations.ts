@@ -159,7 +159,7 @@ async function endedBy(invocation: Invocation, giant: Giant, moment: Moment | un
 /** A moment that the store takes to see that a client is gone. */
 async function idle({ journal }: Giant): Promise<void> {
   for (let tries = 0; journal.underWay > 0; tries++) {
-    if (tries === 1_000) throw new Error("the store still waits for a part of a process that is dead")
+    if (tries === 12_000) throw new Error("the store still waits for a part of a process that is dead")
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

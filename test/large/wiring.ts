@@ -1,6 +1,6 @@
 /** The product's own wiring and presets over a store and a state that several processes share. */
 import { randomBytes } from "node:crypto"
-import { withObjects } from "../../shared/context.ts"
+import { withObjects } from "../../shared/contexts/objects.ts"
 import { authority } from "../../shared/iam/authority.ts"
 import { bucketCrn, formatCrn, keyCrn } from "../../shared/iam/crn.ts"
 import { policies } from "../../shared/iam/policies.ts"
