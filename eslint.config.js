@@ -27,12 +27,14 @@ const layers = [
     files: ["shared/objects/**"],
     repo: ["objects/", "crypto/", "keys/data-keys", "iam/crn", "ports", "errors"], outside: ["node:crypto", "node:zlib", "zod/mini"],
   },
+  { files: ["shared/settings.ts"], repo: ["errors"], outside: ["zod/mini", "zod/v4/locales/en.js"] },
+  { files: ["shared/context.ts"], repo: ["iam/", "keys/", "objects/", "ports", "settings"], outside: [] },
   {
-    files: ["shared/settings.ts", "shared/context.ts"],
-    repo: ["crypto/", "net/", "store/", "iam/", "keys/", "objects/", "ports", "errors", "settings"],
-    outside: ["zod/mini", "zod/v4/locales/en.js", "node:crypto"],
+    files: ["shared/contexts/**"],
+    repo: ["contexts/", "crypto/", "net/", "store/", "iam/", "keys/", "objects/", "runtime/log", "ports", "errors", "settings", "context"],
+    outside: ["node:crypto", "zod/mini", "@aws-sdk/credential-provider-node"],
   },
-  { files: ["shared/runtime/**"], ignores: ["shared/runtime/node*.ts"], repo: ["runtime/", "crypto/base64", "keys/embedded", "keys/envelope", "ports", "errors", "settings", "context"], outside: ["zod/mini"] },
+  { files: ["shared/runtime/**"], ignores: ["shared/runtime/node*.ts"], repo: ["runtime/", "crypto/base64", "keys/embedded", "keys/envelope", "ports", "errors", "settings", "context"], outside: ["zod/mini", "zod/v4/core"] },
   {
     files: ["shared/runtime/node*.ts"], repo: ["runtime/", "ports", "errors", "settings", "context"],
     outside: ["hono", "@hono/node-server", "@hono/node-server/utils/response", "pino", "node:http"],

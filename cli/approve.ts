@@ -1,5 +1,5 @@
 /** `bucketseal approve`: let a job do what it only does where somebody has approved it. */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { openClient } from "./client.ts"
 import type { ClientFlags } from "./client-settings.ts"
 import { apiCommand, wholeNumber } from "./command.ts"

@@ -1,5 +1,5 @@
 /** `bucketseal authorize`: which service may use which root keys. */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { Decision, PolicyAttribute } from "../shared/ports.ts"
 import { roleCrn, roleOfCrn, roles, type Role } from "../shared/iam/roles.ts"
 import { openClient, type Client } from "./client.ts"

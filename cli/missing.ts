@@ -1,5 +1,5 @@
 /** A missing authorization, as the command that makes it. */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { roleOfCrn } from "../shared/iam/roles.ts"
 
 const places = z.array(z.object({ attributes: z.array(z.object({ name: z.string(), value: z.string() })) }))

@@ -1,5 +1,5 @@
 /** The store whose buckets `notify` sets, and the address at which it reaches this server. */
-import { credentialsFrom } from "../local/store-credentials.ts"
+import { credentialsFrom } from "../shared/contexts/credentials.ts"
 import { notifications, type Notifications } from "../shared/store/s3-notifications.ts"
 import { usageFailure } from "./exit.ts"
 import { readServerSettings } from "./server-settings.ts"

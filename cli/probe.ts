@@ -1,5 +1,5 @@
 /** `bucketseal probe`: what a bucket does with conditions, versions and reads, and what follows for sealing. */
-import { probeAndKeep } from "../shared/context.ts"
+import { probeAndKeep } from "../shared/contexts/objects.ts"
 import { reportLines } from "../shared/store/probe-text.ts"
 import { command } from "./command.ts"
 import { usageFailure } from "./exit.ts"

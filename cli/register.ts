@@ -1,5 +1,5 @@
 /** `bucketseal register`: which bucket, or prefix of it, is sealed under which root key. */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { bucketCrn } from "../shared/iam/crn.ts"
 import { openClient, type Client } from "./client.ts"
 import type { ClientFlags } from "./client-settings.ts"

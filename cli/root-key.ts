@@ -1,5 +1,5 @@
 /** Root keys as the command line names them: by id or by CRN. */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { parseCrn } from "../shared/iam/crn.ts"
 import type { ApiRequest, Client } from "./client.ts"
 import { usageFailure } from "./exit.ts"

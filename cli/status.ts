@@ -1,5 +1,5 @@
 /** `bucketseal status`: is the server well, and what does it wait for? */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { openClient } from "./client.ts"
 import type { ClientFlags } from "./client-settings.ts"
 import { apiCommand } from "./command.ts"

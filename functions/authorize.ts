@@ -1,5 +1,5 @@
 /** May this caller, or another subject, do this to this resource? Says by which policy, or what is missing. */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { Caller, IamContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
 import { iamCrn } from "../shared/iam/authority.ts"

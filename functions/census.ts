@@ -1,7 +1,7 @@
 /** Job: what is in a bucket: sealed, unsealed, left behind; with `fix` and an approval what is safe to mend is
  *  mended. */
-import { z } from "zod/mini"
-import type { BucketsContext } from "../shared/context.ts"
+import * as z from "zod/mini"
+import type { JobsContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
 import { bucketCrn } from "../shared/iam/crn.ts"
 import { identities } from "../shared/iam/identities.ts"
@@ -35,7 +35,7 @@ export type CensusResult = CensusSums & { readonly done: boolean; readonly curso
 export const census = {
   name: "census",
   input: jobInput(members),
-  async run(wanted: Input, context: BucketsContext, signal: AbortSignal): Promise<CensusResult> {
+  async run(wanted: Input, context: JobsContext, signal: AbortSignal): Promise<CensusResult> {
     const { bucket, prefix, cursor, limit, abortUploadsOlderThan } = wanted
     const scope = { bucket, prefix, abortUploadsOlderThan }
     const from = cursor === undefined ? undefined : parseCursor(cursor, positionIn(prefix))
@@ -43,7 +43,7 @@ export const census = {
     const { next, ...sums } = await takeCensus(context, scope, { from, limit, fixUntil }, signal)
     return { ...sums, done: next === undefined, ...(next ? { cursor: cursorOf(next) } : {}) }
   },
-} satisfies Job<Input, BucketsContext>
+} satisfies Job<Input, JobsContext>
 
 function cursorOf(next: Position): string {
   const cursor = encodeCursor(positionValue(next))
@@ -52,7 +52,7 @@ function cursorOf(next: Position): string {
 }
 
 /** The end of the approval, which is read and judged anew in each run: it may have been withdrawn, and its maker's rights. */
-async function approvedUntil(wanted: Input, context: BucketsContext): Promise<number | undefined> {
+async function approvedUntil(wanted: Input, context: JobsContext): Promise<number | undefined> {
   const { bucket, prefix, fix, approval: id, abortUploadsOlderThan } = wanted
   if (!fix) {
     if (abortUploadsOlderThan === undefined) return undefined
@@ -66,7 +66,7 @@ async function approvedUntil(wanted: Input, context: BucketsContext): Promise<nu
 
 /** Whether an approval's maker may do now what it is about. An identity of ours that was deleted may nothing: its policies stay
  *  behind. */
-async function mayApprove({ by, isOurs, operation, scope }: Approval, context: BucketsContext): Promise<boolean> {
+async function mayApprove({ by, isOurs, operation, scope }: Approval, context: JobsContext): Promise<boolean> {
   const { settings: { account, storeInstance }, state, clock, authority } = context
   if (isOurs && await identities(state, 0, clock).get(by) === undefined) return false
   const crn = /^crn-(.*)$/.exec(by)?.[1] // of a service

@@ -1,7 +1,7 @@
 /** Job: one page of what is in a bucket → sealed, where it is not. Its cursor makes a sweep of it: events are an accelerator,
  *  the sweep is the guarantee. */
-import { z } from "zod/mini"
-import type { BucketsContext } from "../shared/context.ts"
+import * as z from "zod/mini"
+import type { JobsContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
 import { isOver, type Tried } from "../shared/objects/attempt.ts"
 import { noteSweep } from "../shared/objects/sweeps.ts"
@@ -22,7 +22,7 @@ export const encryptBucket = job({
     /** ISO 8601: only what the store says was modified then or later. What the cursor says of it wins. */
     modifiedSince: z.exactOptional(z.iso.datetime({ offset: true })),
   })),
-  async run({ bucket, prefix = "", cursor, modifiedSince }, context: BucketsContext, signal) {
+  async run({ bucket, prefix = "", cursor, modifiedSince }, context: JobsContext, signal) {
     const from = cursor === undefined
       ? begin(context.clock(), [bucket, prefix], modifiedSince) : demandSame(parseCursor(cursor, position), [bucket, prefix], context.clock())
     if (from.begun !== undefined) return finish(context, from, from.begun, signal)
@@ -38,7 +38,7 @@ export const encryptBucket = job({
 /** One page of what was begun in the bucket, behind the pages of objects; behind the last one the sweep has ended. `met`: what
  *  this run has met before. */
 async function finish(
-  context: BucketsContext, at: Position, begun: string, signal: AbortSignal, met: readonly Tried[] = [],
+  context: JobsContext, at: Position, begun: string, signal: AbortSignal, met: readonly Tried[] = [],
 ): Promise<JobResult> {
   const { place: [bucket], started, since, objects, counts } = at
   const page = await finishBegun(context, { bucket, after: begun, since: started }, signal)

@@ -1,6 +1,6 @@
 /** Job: an upload event → that object sealed, once. */
-import { z } from "zod/mini"
-import type { ObjectsContext } from "../shared/context.ts"
+import * as z from "zod/mini"
+import type { FunctionContext, Objects } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
 import { isOver, parkUnfinished, sealOrPark, type Tried } from "../shared/objects/attempt.ts"
 import { parseUploadEvents, type UploadEvent } from "../shared/objects/events.ts"
@@ -12,7 +12,7 @@ import { encodeCursor, parseCursor } from "../shared/runtime/cursor.ts"
 export const encryptObject = job({
   name: "encrypt-object",
   input: { parse: demandUploads },
-  async run({ uploads }, context: ObjectsContext, signal) {
+  async run({ uploads }, context: FunctionContext & Objects, signal) {
     const items: Tried[] = []
     const unfinished: Upload[] = []
     const errors: unknown[] = []
@@ -48,13 +48,13 @@ function demandUploads(delivery: unknown): { readonly uploads: readonly UploadEv
   return { uploads }
 }
 
-async function sealUpload({ bucket, key, size, time }: Upload, context: ObjectsContext, signal: AbortSignal): Promise<Tried> {
+async function sealUpload({ bucket, key, size, time }: Upload, context: FunctionContext & Objects, signal: AbortSignal): Promise<Tried> {
   const item = await sealOrPark(context, { bucket, key }, { size, uploaded: time }, signal)
   context.log.info("looked at an upload", { ...item })
   return item
 }
 
-async function putOff({ bucket, key }: Upload, context: ObjectsContext): Promise<Tried> {
+async function putOff({ bucket, key }: Upload, context: FunctionContext & Objects): Promise<Tried> {
   await parkUnfinished(context, { bucket, key })
   return { bucket, key, outcome: "unfinished" }
 }

@@ -1,5 +1,5 @@
 /** Service ids and API keys: further identities beside the account's owner. */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { Caller, IamContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
 import type { ApiKey } from "../shared/iam/api-keys.ts"

@@ -1,5 +1,5 @@
 /** Root keys: create and import, list and get, rotate, disable, enable, delete (Key Protect, API v2). */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { KeysContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
 import { keyResourceOf, materialOf, parseNewRootKey, STATE_NUMBERS } from "../shared/keys/key-resource.ts"

@@ -1,7 +1,7 @@
 /** Job: a registered bucket, or one page of all → probed anew, the report kept, the registrations' facts renewed. A probe holds
  *  for what it saw: this is to be run each day, and where an answer of the store contradicts it. */
-import { z } from "zod/mini"
-import type { ObjectsContext } from "../shared/context.ts"
+import * as z from "zod/mini"
+import type { FunctionContext, Objects } from "../shared/context.ts"
 import { Failure, isFailure } from "../shared/errors.ts"
 import { useOf, type Judgement, type StoreUse } from "../shared/objects/register.ts"
 import type { Registration, StoredRegistration } from "../shared/objects/registrations.ts"
@@ -18,7 +18,7 @@ export const probeStore = job({
   input: jobInput(z.strictObject({
     bucket: z.exactOptional(z.string().check(z.minLength(3), z.maxLength(63))), cursor: z.exactOptional(z.string()),
   })),
-  async run({ bucket, cursor }, context: ObjectsContext, signal) {
+  async run({ bucket, cursor }, context: FunctionContext & Objects, signal) {
     if (bucket !== undefined) return summarize(await probeBucket(bucket, context, signal), isSafe)
     const after = cursor === undefined ? "" : parseCursor(cursor, z.string())
     const all = new Set((await context.registrations.list()).map((one) => one.bucket))
@@ -35,7 +35,7 @@ export const probeStore = job({
 
 const isSafe = ({ outcome }: JobItem): boolean => outcome === "safe"
 
-async function probeBucket(bucket: string, context: ObjectsContext, signal: AbortSignal): Promise<readonly JobItem[]> {
+async function probeBucket(bucket: string, context: FunctionContext & Objects, signal: AbortSignal): Promise<readonly JobItem[]> {
   const registered = await context.registrations.list(bucket)
   if (registered.length === 0) return [{ bucket, key: "", outcome: "not-registered" }] // nobody has allowed canaries there
   try {
@@ -51,7 +51,7 @@ async function probeBucket(bucket: string, context: ObjectsContext, signal: Abor
 }
 
 async function renew(
-  { bucket, prefix, mode }: Registration, judge: (use: StoreUse) => Judgement, { registrations, clock, log }: ObjectsContext,
+  { bucket, prefix, mode }: Registration, judge: (use: StoreUse) => Judgement, { registrations, clock, log }: FunctionContext & Objects,
 ): Promise<JobItem> {
   const use = useOf({ mode })
   const judgement = judge(use)

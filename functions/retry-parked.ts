@@ -1,6 +1,6 @@
 /** Job: what is parked and due → tried again. Scheduled every minute by every deployment. */
-import { z } from "zod/mini"
-import type { BucketsContext } from "../shared/context.ts"
+import * as z from "zod/mini"
+import type { JobsContext } from "../shared/context.ts"
 import { isOver, type Tried } from "../shared/objects/attempt.ts"
 import { inLanes } from "../shared/objects/lanes.ts"
 import { dueEntries, type DueEntry } from "../shared/objects/parking.ts"
@@ -19,7 +19,7 @@ export const retryParked = job({
     cursor: z.exactOptional(z.string()), limit: z.exactOptional(z.number().check(z.int(), z.gte(1), z.lte(MOST))),
     early: z.exactOptional(z.boolean()),
   })),
-  async run({ cursor, limit = MOST, early = false }, context: BucketsContext, signal) {
+  async run({ cursor, limit = MOST, early = false }, context: JobsContext, signal) {
     const { began, after } = cursor === undefined ? { began: context.clock() } : parseCursor(cursor, position)
     const { entries, more } = await dueEntries(context.state, early ? Infinity : began, limit, after)
     const items: Tried[] = []
@@ -41,7 +41,7 @@ const position = z.strictObject({
 })
 
 /** One note that can't be read or written must not be in the way of the others. */
-async function retry(context: BucketsContext, entry: DueEntry, began: number, signal: AbortSignal): Promise<Tried | undefined> {
+async function retry(context: JobsContext, entry: DueEntry, began: number, signal: AbortSignal): Promise<Tried | undefined> {
   try {
     return await retryEntry(context, entry, began, signal)
   } catch (cause) {

@@ -1,5 +1,5 @@
 /** Wraps a wrapped data key anew under the root key's newest version (Key Protect, "Rewrap a key"). */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { KeysContext } from "../shared/context.ts"
 import type { AnyRoute } from "../shared/runtime/endpoint.ts"
 import { aadField, anyCase, demandBase64, WRAP_BODY_LIMIT } from "../shared/runtime/key-protect-body.ts"

@@ -1,6 +1,6 @@
 /** Endpoint: what waits, what could not be sealed and why, and what is registered. Its cost is bounded, not its
  *  truth: where there is more than was looked at, it says so. */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { ObjectsContext } from "../shared/context.ts"
 import { storeCrn } from "../shared/iam/crn.ts"
 import { countPaths, parkedCounts, type Counted } from "../shared/objects/parked-counts.ts"

@@ -1,5 +1,5 @@
 /** An API key, or a service id's token, becomes a token; and the keys that tokens are verified with. */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { IamContext } from "../shared/context.ts"
 import { badField } from "../shared/iam/bad-field.ts"
 import type { IssuedToken } from "../shared/iam/tokens.ts"

@@ -1,6 +1,6 @@
 /** Unwraps a data key by its root key; one under an older version also comes wrapped anew (Key Protect, "Unwrap a
  *  key"). */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { KeysContext } from "../shared/context.ts"
 import type { AnyRoute } from "../shared/runtime/endpoint.ts"
 import { aadField, anyCase, demandBase64, encoded, WRAP_BODY_LIMIT } from "../shared/runtime/key-protect-body.ts"

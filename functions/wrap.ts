@@ -1,5 +1,5 @@
 /** Wraps a data key by a root key; without a plaintext it makes one first (Key Protect, "Wrap a key"). */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { KeysContext } from "../shared/context.ts"
 import type { RootKeys } from "../shared/keys/embedded.ts"
 import type { AnyRoute } from "../shared/runtime/endpoint.ts"

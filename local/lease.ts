@@ -1,6 +1,6 @@
 /** Leases between the hosts on one state: who does what is done once for all of them, until when, and how far it is. */
 import { setMaxListeners } from "node:events"
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { Wait } from "../shared/objects/wait.ts"
 import type { Clock, Log, StateStore } from "../shared/ports.ts"
 

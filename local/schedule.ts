@@ -5,7 +5,7 @@
 import { encryptBucket } from "../functions/encrypt-bucket.ts"
 import { probeStore } from "../functions/probe-store.ts"
 import { retryParked } from "../functions/retry-parked.ts"
-import type { BucketsContext } from "../shared/context.ts"
+import type { JobsContext } from "../shared/context.ts"
 import { isFailure } from "../shared/errors.ts"
 import { finishedSweep, plannedSweep } from "../shared/objects/sweeps.ts"
 import { wait as realWait, type Wait } from "../shared/objects/wait.ts"
@@ -33,7 +33,7 @@ const DAY = 24 * 60 * MINUTE
 const SWEEP_LOOK_EVERY = 15 * MINUTE // costs a request for each registered bucket; a sweep is late by at most that
 
 /** Starts them. */
-export async function schedules(context: BucketsContext, options: SchedulesOptions = {}): Promise<Schedules> {
+export async function schedules(context: JobsContext, options: SchedulesOptions = {}): Promise<Schedules> {
   const { wait = realWait, random = Math.random } = options
   const { state, clock, log } = context
   const by: Holder = { state, clock, log, wait, ...await inboxHolder(), ...options }
@@ -104,6 +104,6 @@ export async function schedules(context: BucketsContext, options: SchedulesOptio
 }
 
 /** Buckets of which something is to be sealed. */
-async function registeredBuckets({ registrations }: BucketsContext): Promise<readonly string[]> {
+async function registeredBuckets({ registrations }: JobsContext): Promise<readonly string[]> {
   return [...new Set((await registrations.list()).filter(({ enabled }) => enabled).map(({ bucket }) => bucket))]
 }

@@ -1,15 +1,15 @@
 /** Opens what the settings name: the object store, the state store, the master key. */
 import { join } from "node:path"
-import { openState, stateLocation } from "../shared/context.ts"
+import { credentialsFrom } from "../shared/contexts/credentials.ts"
+import { remoteStore } from "../shared/contexts/remote-store.ts"
+import { openState, stateLocation } from "../shared/contexts/state.ts"
 import { Failure } from "../shared/errors.ts"
 import { masterKeyFile } from "../shared/keys/master-key-file.ts"
 import { parseMasterKey } from "../shared/keys/master-key.ts"
 import type { StateStore, Store } from "../shared/ports.ts"
 import type { Settings } from "../shared/settings.ts"
 import { localStore } from "../shared/store/local.ts"
-import { s3Store } from "../shared/store/s3.ts"
 import { stateStore } from "../shared/store/state.ts"
-import { credentialsFrom } from "./store-credentials.ts"
 
 /** Open stores. `where` says in words what is used, for whoever starts the stack. */
 export interface Stores {
@@ -21,7 +21,7 @@ export interface Stores {
 
 /** Opens both stores. Throws `unsafe-store` where the state's bucket can't be trusted. */
 export async function openStores(settings: Settings, environment: NodeJS.ProcessEnv): Promise<Stores> {
-  const remote = settings.store === "s3" || settings.state !== "local" ? remoteStore(settings, environment) : undefined
+  const remote = settings.store === "s3" || settings.state !== "local" ? remoteStore(settings, credentialsFrom(environment)) : undefined
   const local = settings.store === "s3" ? undefined : await localStore(join(settings.data, "objects"))
   const kept = settings.state === "local"
     ? await localState(join(settings.data, "state"))
@@ -43,17 +43,6 @@ export async function openStores(settings: Settings, environment: NodeJS.Process
 function remoteOf(remote: Store | undefined): Store {
   if (!remote) throw new Error("a remote store was not opened")
   return remote
-}
-
-function remoteStore(settings: Settings, environment: NodeJS.ProcessEnv): Store {
-  if (settings.s3Endpoint === undefined) throw new Failure("bad-field", "s3Endpoint (BUCKETSEAL_S3_ENDPOINT) is needed")
-  return s3Store({
-    endpoint: settings.s3Endpoint,
-    region: settings.s3Region,
-    addressing: settings.s3Addressing,
-    allowHttp: settings.s3AllowHttp,
-    credentials: credentialsFrom(environment),
-  })
 }
 
 const STATE_BUCKET = "state"

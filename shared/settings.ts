@@ -2,7 +2,7 @@
  * All settings, in one table, read by a fixed list of names and checked at once: every mistake is listed, none guessed.
  * Environment and OpenWhisk parameters use `BUCKETSEAL_` and the upper-case name, a settings file the camelCase one.
  */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import en from "zod/v4/locales/en.js"
 import { Failure } from "./errors.ts"
 

@@ -1,7 +1,7 @@
 /** What the tests of the census share: the job in a world, approvals, progress documents, and stores that interfere. */
 import { randomBytes, randomUUID } from "node:crypto"
 import { census, type CensusResult } from "../functions/census.ts"
-import type { BucketsContext } from "../shared/context.ts"
+import type { JobsContext } from "../shared/context.ts"
 import { identities } from "../shared/iam/identities.ts"
 import { roleCrn } from "../shared/iam/roles.ts"
 import { approvalRequest, approvals } from "../shared/objects/approvals.ts"
@@ -19,11 +19,10 @@ export interface Deviation {
 }
 
 /** The job's context in this world, with a keyring that remembers nothing: as in a function of its own. */
-function censusContext(world: World, { store = world.store, canUnwrap = true }: Deviation = {}): BucketsContext {
+function censusContext(world: World, { store = world.store, canUnwrap = true }: Deviation = {}): JobsContext {
   return {
     settings: parseSettings({ account: ACCOUNT, kmsInstance: instance.id, storeInstance: STORE_INSTANCE }),
     clock: world.clock, log: world.sealer.log, state: world.state, authority: world.sealer.authority,
-    authenticate: () => Promise.reject(new Error("jobs have no caller")),
     registrations: world.registrations, registrar: world.registrar, opener: world.opener, store,
     sealer: { ...world.sealer, store, dataKeys: world.makeKeyring(canUnwrap) },
   }

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { census } from "../functions/census.ts"
-import type { BucketsContext } from "../shared/context.ts"
+import type { JobsContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
 import { positionIn, positionValue, type Position } from "../shared/objects/census-position.ts"
 import type { Store } from "../shared/ports.ts"
@@ -334,7 +334,7 @@ describe("a cursor of the census", () => {
     ["a key of another prefix: it holds no right", cursorOf({ phase: "objects", after: { key: "b/1" } })],
     ["a path of other state", cursorOf({ phase: "progress", after: { key: "a/root-keys" } })],
   ])("%s is refused", async (_, cursor) => {
-    const run = async () => census.run(census.input.parse({ bucket: "bucket", prefix: "a/", cursor }), {} as BucketsContext, new AbortController().signal)
+    const run = async () => census.run(census.input.parse({ bucket: "bucket", prefix: "a/", cursor }), {} as JobsContext, new AbortController().signal)
     await expect(run()).rejects.toMatchObject({ code: "bad-field" }) // before anything of the context is used
   })
 

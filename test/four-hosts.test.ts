@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { encryptObject } from "../functions/encrypt-object.ts"
-import type { BucketsContext } from "../shared/context.ts"
+import type { JobsContext } from "../shared/context.ts"
 import { authority } from "../shared/iam/authority.ts"
 import { policies } from "../shared/iam/policies.ts"
 import { inLanes } from "../shared/objects/lanes.ts"
@@ -42,7 +42,7 @@ describe("four hosts on one state and one store", () => {
   afterAll(() => harness.close())
 
   /** A process of its own, as far as one can be in this one: it shares nothing with the others but state and store. */
-  function host(): BucketsContext {
+  function host(): JobsContext {
     const registered = registrations(world.state, world.clock, CACHE_SECONDS)
     const decide = authority(policies(world.state, CACHE_SECONDS, world.clock))
     const store = { ...world.store, put: async (ref: ObjectRef, ...rest: [Parameters<World["store"]["put"]>[1]]) => {

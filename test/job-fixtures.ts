@@ -1,7 +1,7 @@
 /** What the tests of jobs share: the context of a world, and running a job to its end. */
 import { setMaxListeners } from "node:events"
 import { encryptObject } from "../functions/encrypt-object.ts"
-import type { BucketsContext } from "../shared/context.ts"
+import type { JobsContext } from "../shared/context.ts"
 import type { Sealer } from "../shared/objects/seal.ts"
 import type { JobResult } from "../shared/runtime/job.ts"
 import { parseSettings } from "../shared/settings.ts"
@@ -9,16 +9,15 @@ import { door } from "./inbox-fixtures.ts"
 import { instance } from "./key-fixtures.ts"
 import { ACCOUNT, STORE_INSTANCE, type World } from "./object-fixtures.ts"
 
-type Change = Partial<Pick<BucketsContext, "store" | "clock" | "state" | "registrations"> & Pick<Sealer, "multipartBytes">>
+type Change = Partial<Pick<JobsContext, "store" | "clock" | "state" | "registrations"> & Pick<Sealer, "multipartBytes">>
 
 /** The context of a function that works on a world; `store` and `clock` also replace those of its sealer. */
-export function contextOf(world: World, change: Change = {}): BucketsContext {
+export function contextOf(world: World, change: Change = {}): JobsContext {
   const { store = world.store, clock = world.clock, registrations = world.registrations } = change
   const { multipartBytes = world.sealer.multipartBytes } = change
   return {
     settings: parseSettings({ account: ACCOUNT, kmsInstance: instance.id, storeInstance: STORE_INSTANCE }),
     log: world.sealer.log, state: change.state ?? world.state, authority: world.sealer.authority,
-    authenticate: () => Promise.reject(new Error("jobs have no caller")),
     registrar: world.registrar, opener: world.opener, store, clock, registrations,
     sealer: { ...world.sealer, store, clock, registrations, multipartBytes },
   }

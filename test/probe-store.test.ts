@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { probeStore } from "../functions/probe-store.ts"
-import type { BucketsContext } from "../shared/context.ts"
+import type { JobsContext } from "../shared/context.ts"
 import { Failure } from "../shared/errors.ts"
 import type { Judgement, Registrar } from "../shared/objects/register.ts"
 import { contextOf, countsOf, never, runs } from "./job-fixtures.ts"
@@ -14,7 +14,7 @@ describe("probe-store", () => {
   beforeEach(async () => void (world = await makeWorld(harness.store, await harness.bucket())))
   afterAll(() => harness.close())
 
-  const context = (probe?: Registrar["probe"]): BucketsContext => {
+  const context = (probe?: Registrar["probe"]): JobsContext => {
     const made = contextOf(world)
     return { ...made, registrar: { ...made.registrar, ...(probe ? { probe } : {}) } }
   }

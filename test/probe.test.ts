@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto"
 import { CreateBucketCommand, PutBucketPolicyCommand, PutObjectLockConfigurationCommand } from "@aws-sdk/client-s3"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { probeAndKeep } from "../shared/context.ts"
+import { probeAndKeep } from "../shared/contexts/objects.ts"
 import { Failure } from "../shared/errors.ts"
 import type { BucketSettings, Store, Versioning } from "../shared/ports.ts"
 import { PROBE_PREFIX, probe } from "../shared/store/probe.ts"

@@ -1,7 +1,7 @@
 /** The progress document: whom it is believed, who holds its lease, and what makes every run of a sealing give identical bytes. */
 import { randomBytes } from "node:crypto"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { parseHeader } from "../shared/crypto/header.ts"
 import { progressPath, type Progress } from "../shared/objects/progress.ts"
 import { collect } from "../shared/objects/reading.ts"

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { encryptObject } from "../functions/encrypt-object.ts"
 import { retryParked } from "../functions/retry-parked.ts"
 import { Failure } from "../shared/errors.ts"

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import {
   amzDate, canonicalRequest, percentEncode, scopeOf, sha256Hex, stringToSign,
 } from "../shared/net/sigv4-canonical.ts"

@@ -1,7 +1,7 @@
 /** The rules by which the store client repeats or does not (design: stores), on real stores behind a proxy that breaks things. */
 import { randomBytes } from "node:crypto"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { httpClient } from "../shared/net/request.ts"
 import type { Store } from "../shared/ports.ts"
 import { collect } from "../shared/objects/reading.ts"

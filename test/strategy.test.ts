@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { openState } from "../shared/context.ts"
+import { openState } from "../shared/contexts/state.ts"
 import type { BucketSettings, Store, Versioning } from "../shared/ports.ts"
 import { nothingFound, properties, sentenceOf, type ProbeReport, type Property } from "../shared/store/probe-report.ts"
 import { judged } from "../shared/store/store-facts.ts"

@@ -1,6 +1,6 @@
 /** API keys: 256 random bits each, of which only the SHA-256 is kept. */
 import { createHash, randomBytes } from "node:crypto"
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 
 /** What is kept of an API key. */
 export interface ApiKey {

@@ -1,6 +1,6 @@
 /** Verifying tokens of another issuer: IBM IAM, or any OpenID Connect provider that the settings name. */
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from "jose"
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { Failure } from "../errors.ts"
 import type { Clock } from "../ports.ts"
 import { badField } from "./bad-field.ts"

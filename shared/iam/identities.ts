@@ -1,6 +1,6 @@
 /** Who there is: the account's owner, service ids, and their API keys, each a document of the state store. */
 import { randomBytes } from "node:crypto"
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { Clock, Parser, StateStore } from "../ports.ts"
 import { apiKeyDocument, digestOf, digestPrefixOf, idOfDigest, newApiKey, type ApiKey } from "./api-keys.ts"
 import { badField } from "./bad-field.ts"

@@ -1,6 +1,6 @@
 /** Verifying tokens of our own: signed by a key of ours, and the documents they were made from still there. */
 import { jwtVerify } from "jose"
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { Failure } from "../errors.ts"
 import type { Clock } from "../ports.ts"
 import { parseCrn } from "./crn.ts"

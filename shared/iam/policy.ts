@@ -1,6 +1,6 @@
 /** One IAM policy: its shape, as IamPolicyManagementV1 has it, and what makes it acceptable. */
 import { createHash } from "node:crypto"
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { badField } from "./bad-field.ts"
 import { roleOfCrn } from "./roles.ts"
 

@@ -1,7 +1,7 @@
 /** The key pairs that sign tokens, in the state store: private halves are sealed under the master key. */
 import { randomBytes } from "node:crypto"
 import { exportJWK, generateKeyPair, importJWK, type CryptoKey, type JWK } from "jose"
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { Clock, FieldSealer, StateStore } from "../ports.ts"
 import { timedCache } from "./cache.ts"
 

@@ -1,6 +1,6 @@
 /** A data key as the state store keeps it: `data-keys/<id>.json`. Losing one loses objects: nothing here removes
  *  any. */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 
 /** The stored document: all strings, nothing secret. */
 export const dataKeyDocument = z.object({

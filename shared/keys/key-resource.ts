@@ -1,5 +1,5 @@
 /** Root keys in the words of Key Protect's API: the resource it answers with, and the one it creates keys from. */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { decodeBase64 } from "../crypto/base64.ts"
 import { Failure, type FailureCode } from "../errors.ts"
 import type { RootKeyState } from "./root-key-document.ts"

@@ -1,6 +1,6 @@
 /** A root key as the state store keeps it: `root-keys/<instance>/<id>.json`, all versions in one document, so that
  *  compare-and-swap on it keeps every version. */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { Failure } from "../errors.ts"
 import type { FieldSealer, RootKeyInfo } from "../ports.ts"
 

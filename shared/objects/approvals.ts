@@ -4,7 +4,7 @@
  * expired.
  */
 import { randomUUID } from "node:crypto"
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { Failure } from "../errors.ts"
 import type { StateStore } from "../ports.ts"
 import { registrableBucket } from "./registrations.ts"

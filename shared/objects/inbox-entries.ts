@@ -10,7 +10,7 @@
  * write and one removal. The hosts' clocks may differ by half a lease; more than that costs a second look at an object,
  * never a loss. A time that is further ahead than any that a clock which is right can have given is not believed.
  */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { isFailure } from "../errors.ts"
 import type { Clock, Log, Parser, StateStore } from "../ports.ts"
 import { before, nameFor, readName, ROOT } from "./inbox-names.ts"

@@ -1,6 +1,6 @@
 /** How much there is in the state, for operators: the cost is bounded, not the truth: where there is more than was looked at, it
  *  says so. */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { StateStore } from "../ports.ts"
 
 const PAGES = 10 // of at most 1,000 paths each (S3's limit): one request a page

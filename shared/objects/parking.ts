@@ -10,7 +10,7 @@
  * (the state store has no other removal): one that somebody renewed in that moment is lost, its entry is not, and the next
  * look notes the object again.
  */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { ObjectRef, StateStore } from "../ports.ts"
 import { objectHash } from "./object-hash.ts"
 import type { Parked } from "./outcome.ts"

@@ -4,7 +4,7 @@
  * only where its HMAC verifies: else whoever may write the state could have a salt used again for other bytes.
  */
 import { createHmac, timingSafeEqual } from "node:crypto"
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { ObjectRef } from "../ports.ts"
 import { objectHash } from "./object-hash.ts"
 

@@ -2,7 +2,7 @@
  * Registrations: which bucket, or which prefix of it, is sealed under which root key. All of a bucket's are one document,
  * `registrations/<bucket>.json`, replaced by compare-and-swap.
  */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import { Failure } from "../errors.ts"
 import type { Clock, StateStore } from "../ports.ts"
 import { isBucketName } from "./upload-event.ts"

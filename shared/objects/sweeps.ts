@@ -2,7 +2,7 @@
  * Sweeps: going over a bucket page by page, so that what no event told of is sealed all the same. The last one that was finished
  * is noted in `sweeps/<bucket>.json`; what is to be swept next follows from that.
  */
-import { z } from "zod/mini"
+import * as z from "zod/mini"
 import type { StateStore } from "../ports.ts"
 
 const whole = z.object({ started: z.string(), finished: z.string() })

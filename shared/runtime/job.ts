@@ -1,6 +1,6 @@
 /** Jobs as data: JSON in, JSON out, run by an upload event, a schedule or a composition. */
-import { z } from "zod/mini"
-import type { BaseContext } from "../context.ts"
+import { $ZodError } from "zod/v4/core"
+import type { FunctionContext } from "../context.ts"
 import { Failure } from "../errors.ts"
 import type { MissingAuthorization, Parser } from "../ports.ts"
 
@@ -27,14 +27,14 @@ export interface JobResult {
 }
 
 /** One job. It authorizes on its own inputs: a step before it is no security boundary. */
-export interface Job<Input, Context extends BaseContext> {
+export interface Job<Input, Context extends FunctionContext> {
   readonly name: string
   readonly input: Parser<Input>
   readonly run: (input: Input, context: Context, signal: AbortSignal) => Promise<JobResult>
 }
 
 /** Declares a job: types are inferred, nothing else happens. */
-export function job<Input, Context extends BaseContext>(declared: Job<Input, Context>): Job<Input, Context> {
+export function job<Input, Context extends FunctionContext>(declared: Job<Input, Context>): Job<Input, Context> {
   return declared
 }
 
@@ -44,7 +44,7 @@ export const jobInput = <T>(members: Parser<T>): Parser<T> => ({
     try {
       return members.parse(value)
     } catch (cause) {
-      const issues = cause instanceof z.core.$ZodError ? cause.issues : []
+      const issues = cause instanceof $ZodError ? cause.issues : []
       const mistakes = issues.map(({ path, message }) => [path.join("."), message].filter((part) => part !== "").join(": "))
       throw new Failure("bad-field", `the job can't be run with this: ${mistakes.join("; ")}`, cause)
     }
